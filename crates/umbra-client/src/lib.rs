@@ -1,0 +1,1 @@
+//! For other programs: run a writer, ask for shadow copies

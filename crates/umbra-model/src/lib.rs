@@ -1,0 +1,25 @@
+//! The vocabulary of Umbra: ids, enumerations, errors and properties, with the
+//! names and numbers of the VSS reference.
+//!
+//! Invariant: nothing in this crate touches a file, a socket or a clock.
+//! Invariant: every number that VSS defines has the value that VSS gives it;
+//! a test holds them against `facts/vss-abi.json`.
+
+mod code;
+mod context;
+mod error;
+mod id;
+mod set;
+mod volume;
+
+pub use code::VssCode;
+pub use context::{Attributes, Context};
+pub use error::{VssError, VssResult};
+pub use id::{
+    ParseIdError, ProviderId, SessionId, SetId, ShadowCopyId, WriterId, WriterInstanceId,
+};
+pub use set::{
+    Consistency, ConsistencyVerdict, Instant, ProviderLocation, SetTimes, ShadowCopy,
+    ShadowCopySet, WriterOutcome,
+};
+pub use volume::{DeviceNumber, HoldMethod, Volume, VolumeId};

@@ -1,0 +1,1 @@
+//! Serves a service on sockets: peers, credentials, sessions

@@ -1,0 +1,1 @@
+//! Sessions, the shadow-copy-set state machine, the catalog

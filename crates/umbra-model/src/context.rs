@@ -10,47 +10,40 @@ use std::fmt;
 #[serde(transparent)]
 pub struct Attributes(u32);
 
-impl Attributes {
-    /// `VSS_VOLSNAP_ATTR_PERSISTENT`: survives the requester.
-    pub const PERSISTENT: Self = Self(0x0000_0001);
-    /// `VSS_VOLSNAP_ATTR_NO_AUTORECOVERY`: not made writable for writers.
-    pub const NO_AUTORECOVERY: Self = Self(0x0000_0002);
-    /// `VSS_VOLSNAP_ATTR_CLIENT_ACCESSIBLE`: for users to browse.
-    pub const CLIENT_ACCESSIBLE: Self = Self(0x0000_0004);
-    /// `VSS_VOLSNAP_ATTR_NO_AUTO_RELEASE`: not deleted when the requester ends.
-    pub const NO_AUTO_RELEASE: Self = Self(0x0000_0008);
-    /// `VSS_VOLSNAP_ATTR_NO_WRITERS`: made without writers.
-    pub const NO_WRITERS: Self = Self(0x0000_0010);
-    /// `VSS_VOLSNAP_ATTR_TRANSPORTABLE`: can be moved to another machine.
-    pub const TRANSPORTABLE: Self = Self(0x0000_0020);
-    /// `VSS_VOLSNAP_ATTR_NOT_SURFACED`: has no device of its own for now.
-    pub const NOT_SURFACED: Self = Self(0x0000_0040);
-    /// `VSS_VOLSNAP_ATTR_NOT_TRANSACTED`: not rolled back by a revert.
-    pub const NOT_TRANSACTED: Self = Self(0x0000_0080);
-    /// `VSS_VOLSNAP_ATTR_HARDWARE_ASSISTED`: a hardware provider made it.
-    pub const HARDWARE_ASSISTED: Self = Self(0x0001_0000);
-    /// `VSS_VOLSNAP_ATTR_DIFFERENTIAL`: keeps changes only.
-    pub const DIFFERENTIAL: Self = Self(0x0002_0000);
-    /// `VSS_VOLSNAP_ATTR_PLEX`: a full copy.
-    pub const PLEX: Self = Self(0x0004_0000);
-    /// `VSS_VOLSNAP_ATTR_IMPORTED`: brought in from elsewhere.
-    pub const IMPORTED: Self = Self(0x0008_0000);
-    /// `VSS_VOLSNAP_ATTR_EXPOSED_LOCALLY`: mounted somewhere.
-    pub const EXPOSED_LOCALLY: Self = Self(0x0010_0000);
-    /// `VSS_VOLSNAP_ATTR_EXPOSED_REMOTELY`: shared over the network.
-    pub const EXPOSED_REMOTELY: Self = Self(0x0020_0000);
-    /// `VSS_VOLSNAP_ATTR_AUTORECOVER`: writers may change the copy before it is
-    /// sealed.
-    pub const AUTORECOVER: Self = Self(0x0040_0000);
-    /// `VSS_VOLSNAP_ATTR_ROLLBACK_RECOVERY`: recovered for application rollback.
-    pub const ROLLBACK_RECOVERY: Self = Self(0x0080_0000);
-    /// `VSS_VOLSNAP_ATTR_DELAYED_POSTSNAPSHOT`: PostSnapshot comes later.
-    pub const DELAYED_POST_SNAPSHOT: Self = Self(0x0100_0000);
-    /// `VSS_VOLSNAP_ATTR_TXF_RECOVERY`: recovers file-system transactions.
-    pub const TXF_RECOVERY: Self = Self(0x0200_0000);
-    /// `VSS_VOLSNAP_ATTR_FILE_SHARE`: a copy of a file share.
-    pub const FILE_SHARE: Self = Self(0x0400_0000);
+macro_rules! attributes {
+    ($($constant:ident = $name:literal, $bits:literal, $doc:literal;)*) => {
+        impl Attributes {
+            $(#[doc = concat!("`", $name, "`: ", $doc)] pub const $constant: Self = Self($bits);)*
 
+            /// Every attribute with its name in the VSS headers.
+            pub const NAMED: &'static [(&'static str, Self)] = &[$(($name, Self::$constant),)*];
+        }
+    };
+}
+
+attributes! {
+    PERSISTENT = "VSS_VOLSNAP_ATTR_PERSISTENT", 0x0000_0001, "survives the requester.";
+    NO_AUTORECOVERY = "VSS_VOLSNAP_ATTR_NO_AUTORECOVERY", 0x0000_0002, "not made writable for writers.";
+    CLIENT_ACCESSIBLE = "VSS_VOLSNAP_ATTR_CLIENT_ACCESSIBLE", 0x0000_0004, "for users to browse.";
+    NO_AUTO_RELEASE = "VSS_VOLSNAP_ATTR_NO_AUTO_RELEASE", 0x0000_0008, "not deleted when the requester ends.";
+    NO_WRITERS = "VSS_VOLSNAP_ATTR_NO_WRITERS", 0x0000_0010, "made without writers.";
+    TRANSPORTABLE = "VSS_VOLSNAP_ATTR_TRANSPORTABLE", 0x0000_0020, "can be moved to another machine.";
+    NOT_SURFACED = "VSS_VOLSNAP_ATTR_NOT_SURFACED", 0x0000_0040, "has no device of its own for now.";
+    NOT_TRANSACTED = "VSS_VOLSNAP_ATTR_NOT_TRANSACTED", 0x0000_0080, "not rolled back by a revert.";
+    HARDWARE_ASSISTED = "VSS_VOLSNAP_ATTR_HARDWARE_ASSISTED", 0x0001_0000, "a hardware provider made it.";
+    DIFFERENTIAL = "VSS_VOLSNAP_ATTR_DIFFERENTIAL", 0x0002_0000, "keeps changes only.";
+    PLEX = "VSS_VOLSNAP_ATTR_PLEX", 0x0004_0000, "a full copy.";
+    IMPORTED = "VSS_VOLSNAP_ATTR_IMPORTED", 0x0008_0000, "brought in from elsewhere.";
+    EXPOSED_LOCALLY = "VSS_VOLSNAP_ATTR_EXPOSED_LOCALLY", 0x0010_0000, "mounted somewhere.";
+    EXPOSED_REMOTELY = "VSS_VOLSNAP_ATTR_EXPOSED_REMOTELY", 0x0020_0000, "shared over the network.";
+    AUTORECOVER = "VSS_VOLSNAP_ATTR_AUTORECOVER", 0x0040_0000, "writers may change the copy before it is sealed.";
+    ROLLBACK_RECOVERY = "VSS_VOLSNAP_ATTR_ROLLBACK_RECOVERY", 0x0080_0000, "recovered for application rollback.";
+    DELAYED_POST_SNAPSHOT = "VSS_VOLSNAP_ATTR_DELAYED_POSTSNAPSHOT", 0x0100_0000, "PostSnapshot comes later.";
+    TXF_RECOVERY = "VSS_VOLSNAP_ATTR_TXF_RECOVERY", 0x0200_0000, "recovers file-system transactions.";
+    FILE_SHARE = "VSS_VOLSNAP_ATTR_FILE_SHARE", 0x0400_0000, "a copy of a file share.";
+}
+
+impl Attributes {
     /// The flags with these bits.
     pub const fn from_bits(bits: u32) -> Self {
         Self(bits)

@@ -10,6 +10,7 @@ mod context;
 mod error;
 mod id;
 mod set;
+mod state;
 mod volume;
 
 pub use code::VssCode;
@@ -22,4 +23,5 @@ pub use set::{
     Consistency, ConsistencyVerdict, Instant, ProviderLocation, SetTimes, ShadowCopy,
     ShadowCopySet, WriterOutcome,
 };
+pub use state::{SnapshotState, WriterState};
 pub use volume::{DeviceNumber, HoldMethod, Volume, VolumeId};

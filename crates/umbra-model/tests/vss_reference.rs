@@ -1,0 +1,92 @@
+//! Holds the vocabulary against the names and numbers of the VSS reference, in
+//! `shared/facts/vss-abi.json` beside the repository.
+
+use serde_json::Value;
+use std::{collections::BTreeMap, path::Path};
+use umbra_model::{Attributes, Context, SnapshotState, VssCode, WriterState};
+
+/// The reference, or nothing on a machine that does not have it. CI has it.
+fn reference() -> Option<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/facts/vss-abi.json");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Some(serde_json::from_str(&text).expect("vss-abi.json is JSON")),
+        Err(error) if std::env::var_os("CI").is_some() => panic!("{path:?}: {error}"),
+        Err(error) => {
+            eprintln!("not checked against the VSS reference: {path:?}: {error}");
+            None
+        }
+    }
+}
+
+/// The values of one enumeration of the reference, without its closing count.
+fn enumeration(reference: &Value, name: &str) -> BTreeMap<String, u32> {
+    reference["enums"][name]["values"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{name} is in the reference"))
+        .iter()
+        .map(|pair| {
+            let value = pair[1].as_i64().expect("a number");
+            (pair[0].as_str().expect("a name").to_owned(), value as u32)
+        })
+        .filter(|(name, _)| !name.ends_with("_COUNT"))
+        .collect()
+}
+
+#[test]
+fn every_result_code_has_its_number() {
+    let Some(reference) = reference() else { return };
+    let expected: BTreeMap<String, u32> = reference["hresults"]
+        .as_object()
+        .expect("a table")
+        .iter()
+        .map(|(name, entry)| {
+            (
+                name.clone(),
+                entry["i32"].as_i64().expect("a number") as u32,
+            )
+        })
+        .collect();
+    let ours: BTreeMap<String, u32> = VssCode::ALL
+        .iter()
+        .filter(|code| code.name().starts_with("VSS_"))
+        .map(|code| (code.name().to_owned(), code.hresult()))
+        .collect();
+    assert_eq!(expected.len(), 81);
+    assert_eq!(ours, expected);
+    for code in VssCode::ALL {
+        assert_eq!(VssCode::from_hresult(code.hresult()), Some(*code));
+    }
+}
+
+#[test]
+fn every_state_has_its_number() {
+    let Some(reference) = reference() else { return };
+    let ours: BTreeMap<_, _> = SnapshotState::ALL
+        .iter()
+        .map(|state| (state.name().to_owned(), state.value()))
+        .collect();
+    assert_eq!(ours, enumeration(&reference, "VSS_SNAPSHOT_STATE"));
+    let ours: BTreeMap<_, _> = WriterState::ALL
+        .iter()
+        .map(|state| (state.name().to_owned(), state.value()))
+        .collect();
+    assert_eq!(ours, enumeration(&reference, "VSS_WRITER_STATE"));
+}
+
+#[test]
+fn every_context_and_attribute_has_its_number() {
+    let Some(reference) = reference() else { return };
+    let ours: BTreeMap<_, _> = Context::EVERY
+        .iter()
+        .map(|context| (context.name().to_owned(), context.value()))
+        .collect();
+    assert_eq!(ours, enumeration(&reference, "VSS_SNAPSHOT_CONTEXT"));
+    let ours: BTreeMap<_, _> = Attributes::NAMED
+        .iter()
+        .map(|(name, flag)| ((*name).to_owned(), flag.bits()))
+        .collect();
+    assert_eq!(
+        ours,
+        enumeration(&reference, "VSS_VOLUME_SNAPSHOT_ATTRIBUTES")
+    );
+}

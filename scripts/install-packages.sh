@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that the demo and the tests use, if any is
+# missing: the file systems' programs, PostgreSQL, a C compiler for the bundled
+# SQLite, and Python for the example writer.
+set -euo pipefail
+
+packages=(
+    btrfs-progs dosfstools e2fsprogs xfsprogs fdisk util-linux procps
+    gcc libc6-dev make
+    postgresql postgresql-contrib
+    python3 python3-venv
+)
+
+missing=()
+for package in "${packages[@]}"; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$state" = installed ] || missing+=("$package")
+done
+[ "${#missing[@]}" -eq 0 ] && exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "these packages are missing and need root to install: ${missing[*]}" >&2
+    exit 1
+fi
+echo "installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

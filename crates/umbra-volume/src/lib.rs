@@ -8,8 +8,15 @@
 //! Invariant: a file system that someone else froze is never thawed here.
 //! Invariant: nothing here writes to a held volume.
 
+pub mod btrfs;
+mod file_system_uuid;
+pub mod loop_device;
+pub mod mount;
+pub mod namespace;
+pub mod reflink;
 mod volumes;
 
+pub use file_system_uuid::FileSystemUuid;
 pub use volumes::{
     Commit, HoldLimits, HoldReport, HoldVolume, PreparedHold, VolumeHold, VolumeListing, Volumes,
 };

@@ -1,8 +1,27 @@
 //! The wire: the published .proto files, the types generated from them, and the
 //! conversions between those and the vocabulary.
 //!
+//! What goes out is converted with `From`, which cannot fail; what comes in with
+//! `TryFrom`, which refuses with `E_INVALIDARG` and names the field.
+//!
 //! Invariant: this crate only translates; a rule that lives here is in the wrong
 //! room.
+//! Invariant: nothing that a peer sends makes a conversion panic.
+
+mod address;
+pub mod fields;
+mod limits;
+mod sets;
+mod status;
+mod volumes;
+mod writers;
+
+pub use address::{DEFAULT_ABSTRACT_NAME, abstract_name};
+pub use limits::{
+    KEEPALIVE, MAX_HEADERS, MAX_REPLY, MAX_REQUEST, MAX_STATUS_MESSAGE, MAX_TRAILER,
+    MAX_WRITER_MESSAGE,
+};
+pub use status::{ERROR_TRAILER, from_status, to_status};
 
 /// The generated types, clients and servers of package `umbra.v1`.
 #[allow(missing_docs, unused_qualifications)]

@@ -1,0 +1,3 @@
+//! The command `umbra`.
+
+fn main() {}

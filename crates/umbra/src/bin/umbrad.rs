@@ -1,0 +1,3 @@
+//! The service `umbrad`.
+
+fn main() {}

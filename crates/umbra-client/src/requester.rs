@@ -1,0 +1,247 @@
+//! One session of a requester.
+
+use crate::{
+    BackupOutcome, Connection, Progress, Surfaced, WriterReport, WriterSelection, reports::all,
+};
+use std::path::Path;
+use tokio::{sync::broadcast, task::JoinHandle};
+use tonic::{Streaming, transport::Channel};
+use umbra_model::{Context, SessionId, SetId, ShadowCopyId, ShadowCopySet, Volume, VssResult};
+use umbra_protocol::{MAX_REPLY, fields, from_status, v1};
+use v1::{requester_client::RequesterClient, session_event::Event};
+
+/// How many progress events a slow reader may be behind before it misses some.
+const PROGRESS_BACKLOG: usize = 64;
+
+/// A session with the service, from `InitializeForBackup` on
+/// (`IVssBackupComponents`). Every call fails with the service's own error, or
+/// with `VSS_E_BAD_STATE` in the wrong order.
+///
+/// Dropping it ends the session: a set in the making is aborted and auto-release
+/// copies are deleted. [`Requester::close`] does that too, and waits and reports.
+#[derive(Debug)]
+pub struct Requester {
+    client: RequesterClient<Channel>,
+    session: SessionId,
+    progress: broadcast::Sender<Progress>,
+    stream: JoinHandle<()>,
+}
+
+/// Makes one call with one request.
+macro_rules! call {
+    ($self:ident.$method:ident($request:expr)) => {
+        $self
+            .client
+            .clone()
+            .$method($request)
+            .await
+            .map(tonic::Response::into_inner)
+            .map_err(|status| from_status(&status))
+    };
+}
+
+impl Requester {
+    /// Opens a session (`InitializeForBackup`) under a name that others will
+    /// read when they have to wait.
+    ///
+    /// # Errors
+    ///
+    /// `E_ACCESSDENIED` where this user may not be a requester.
+    pub async fn open(connection: &Connection, name: &str) -> VssResult<Self> {
+        let mut client =
+            RequesterClient::new(connection.channel()).max_decoding_message_size(MAX_REPLY);
+        let request = v1::OpenSessionRequest {
+            name: name.to_owned(),
+        };
+        let mut events = client
+            .open_session(request)
+            .await
+            .map_err(|status| from_status(&status))?
+            .into_inner();
+        let first = events
+            .message()
+            .await
+            .map_err(|status| from_status(&status))?;
+        let Some(Event::Opened(opened)) = first.and_then(|first| first.event) else {
+            return Err(fields::invalid(
+                "SessionEvent.event",
+                "`opened` is not the first",
+            ));
+        };
+        let session = fields::id("SessionOpened.session_id", &opened.session_id)?;
+        let (progress, _) = broadcast::channel(PROGRESS_BACKLOG);
+        let stream = tokio::spawn(pass_on(events, progress.clone()));
+        Ok(Self {
+            client,
+            session,
+            progress,
+            stream,
+        })
+    }
+
+    /// The session's id.
+    pub fn session_id(&self) -> SessionId {
+        self.session
+    }
+
+    /// The states that the set reaches from now on. None comes while file
+    /// systems are held.
+    pub fn progress(&self) -> broadcast::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// `SetContext`, before anything else; a backup without it.
+    ///
+    /// # Errors
+    ///
+    /// `VSS_E_UNSUPPORTED_CONTEXT`, `VSS_E_BAD_STATE`.
+    pub async fn set_context(&self, context: Context) -> VssResult<()> {
+        let request = v1::SetContextRequest {
+            session_id: self.session.to_string(),
+            context: context.value(),
+        };
+        call!(self.set_context(request)).map(drop)
+    }
+
+    /// `GatherWriterMetadata`: asks every writer who it is and what it owns.
+    ///
+    /// # Errors
+    ///
+    /// `VSS_E_BAD_STATE`. A writer that fails is in the list with its failure.
+    pub async fn gather_writer_metadata(&self) -> VssResult<Vec<WriterReport>> {
+        let request = v1::GatherWriterMetadataRequest {
+            session_id: self.session.to_string(),
+        };
+        all(call!(self.gather_writer_metadata(request))?.writers)
+    }
+
+    /// Which writers take part; all with data on the volumes without it.
+    ///
+    /// # Errors
+    ///
+    /// `VSS_E_OBJECT_NOT_FOUND` for a name that no writer has.
+    pub async fn select_writers(&self, selection: &WriterSelection) -> VssResult<()> {
+        let request = v1::SelectWritersRequest {
+            session_id: self.session.to_string(),
+            selection: Some(selection.into()),
+        };
+        call!(self.select_writers(request)).map(drop)
+    }
+
+    /// `StartSnapshotSet`; waits while another set is being made.
+    ///
+    /// # Errors
+    ///
+    /// `VSS_E_SNAPSHOT_SET_IN_PROGRESS` when the service's wait limit passed.
+    pub async fn start_snapshot_set(&self) -> VssResult<SetId> {
+        let request = v1::StartSnapshotSetRequest {
+            session_id: self.session.to_string(),
+        };
+        let response = call!(self.start_snapshot_set(request))?;
+        fields::id("StartSnapshotSetResponse.set_id", &response.set_id)
+    }
+
+    /// `AddToSnapshotSet`: a mount point, a block device or a volume id.
+    ///
+    /// # Errors
+    ///
+    /// `VSS_E_OBJECT_NOT_FOUND`, `VSS_E_VOLUME_NOT_SUPPORTED`,
+    /// `VSS_E_OBJECT_ALREADY_EXISTS`.
+    pub async fn add_to_snapshot_set(&self, volume: &Path) -> VssResult<(ShadowCopyId, Volume)> {
+        let request = v1::AddToSnapshotSetRequest {
+            session_id: self.session.to_string(),
+            volume: fields::bytes(volume),
+        };
+        let response = call!(self.add_to_snapshot_set(request))?;
+        let id = fields::id(
+            "AddToSnapshotSetResponse.shadow_copy_id",
+            &response.shadow_copy_id,
+        )?;
+        let volume = fields::required("AddToSnapshotSetResponse.volume", response.volume)?;
+        Ok((id, volume.try_into()?))
+    }
+
+    /// `PrepareForBackup`: tells the writers that take part.
+    ///
+    /// # Errors
+    ///
+    /// A writer's veto.
+    pub async fn prepare_for_backup(&self) -> VssResult<()> {
+        let request = v1::PrepareForBackupRequest {
+            session_id: self.session.to_string(),
+        };
+        call!(self.prepare_for_backup(request)).map(drop)
+    }
+
+    /// `DoSnapshotSet`. Dropping the future aborts the set.
+    ///
+    /// # Errors
+    ///
+    /// Whatever failed first; nothing is kept and nothing is frozen then.
+    pub async fn do_snapshot_set(&self) -> VssResult<ShadowCopySet> {
+        let request = v1::DoSnapshotSetRequest {
+            session_id: self.session.to_string(),
+        };
+        let response = call!(self.do_snapshot_set(request))?;
+        fields::required("DoSnapshotSetResponse.set", response.set)?.try_into()
+    }
+
+    /// Makes a copy of this session's set mountable until the session ends.
+    ///
+    /// # Errors
+    ///
+    /// `VSS_E_OBJECT_NOT_FOUND`, or what the provider failed with.
+    pub async fn surface(&self, copy: ShadowCopyId) -> VssResult<Surfaced> {
+        let request = v1::SurfaceRequest {
+            session_id: self.session.to_string(),
+            shadow_copy_id: copy.to_string(),
+        };
+        call!(self.surface(request))?.try_into()
+    }
+
+    /// `SetBackupSucceeded` and `BackupComplete`: tells the writers how the
+    /// backup ended.
+    ///
+    /// # Errors
+    ///
+    /// A writer's failure.
+    pub async fn backup_complete(&self, outcome: BackupOutcome) -> VssResult<()> {
+        let request = v1::BackupCompleteRequest {
+            session_id: self.session.to_string(),
+            succeeded: outcome == BackupOutcome::Succeeded,
+        };
+        call!(self.backup_complete(request)).map(drop)
+    }
+
+    /// Ends the session and waits until everything is cleaned up.
+    ///
+    /// # Errors
+    ///
+    /// What could not be cleaned up.
+    pub async fn close(self) -> VssResult<()> {
+        let request = v1::CloseSessionRequest {
+            session_id: self.session.to_string(),
+        };
+        call!(self.close_session(request)).map(drop)
+    }
+}
+
+impl Drop for Requester {
+    fn drop(&mut self) {
+        self.stream.abort();
+    }
+}
+
+/// Reads the session's stream to its end. An error there needs no report: every
+/// later call of the session gets one.
+async fn pass_on(mut events: Streaming<v1::SessionEvent>, progress: broadcast::Sender<Progress>) {
+    while let Ok(Some(event)) = events.message().await {
+        if let Some(Event::Progress(event)) = event.event {
+            // Fails only while nobody listens.
+            let _ = progress.send(Progress {
+                state: event.state,
+                message: event.message,
+            });
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Runs a writer over the socket.
+
+use crate::{BackupOutcome, Connection};
+use std::{future::Future, pin::Pin, sync::Arc};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+use umbra_documents::WriterMetadata;
+use umbra_model::{VssCode, VssError, VssResult};
+use umbra_protocol::{MAX_WRITER_MESSAGE, fields, from_status, v1};
+use umbra_writer::{SetEvent, Writer, WriterFailure, WriterFailureKind};
+use v1::{
+    writer_client::WriterClient, writer_event::Event, writer_message::Message,
+    writer_reply::Result as Answer,
+};
+
+/// Answers that may wait to be sent; the service asks one question at a time.
+const ANSWERS: usize = 16;
+
+/// Subscribes a writer and answers events until the service goes away
+/// (`CVssWriter::Subscribe`). The caller decides whether to connect again; a
+/// writer that does should do so as a new instance.
+///
+/// Event handlers must not block their thread for more than a moment, or the
+/// service takes the process for dead: use `tokio::task::spawn_blocking`.
+///
+/// # Errors
+///
+/// `E_ACCESSDENIED` where this user may not be a writer, `VSS_E_WRITER_ALREADY_SUBSCRIBED`
+/// where the same instance is, `E_INVALIDARG` where what it says breaks a rule, or
+/// why the connection broke.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use umbra_client::{Address, Connection, run_writer};
+/// use umbra_writer::Writer;
+///
+/// # async fn example(my_writer: Arc<dyn Writer>) -> umbra_model::VssResult<()> {
+/// let connection = Connection::open(&Address::default()).await?;
+/// run_writer(&connection, my_writer).await
+/// # }
+/// ```
+pub async fn run_writer(connection: &Connection, writer: Arc<dyn Writer>) -> VssResult<()> {
+    SubscribedWriter::subscribe(connection, writer)
+        .await?
+        .run()
+        .await
+}
+
+/// A writer that the service knows. Dropping it ends the subscription.
+pub struct SubscribedWriter {
+    writer: Arc<dyn Writer>,
+    events: Streaming<v1::WriterEvent>,
+    answers: mpsc::Sender<v1::WriterMessage>,
+}
+
+impl SubscribedWriter {
+    /// Says hello and waits until the service has welcomed the writer.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_writer`]; and `VSS_E_WRITERERROR_…` where the writer cannot say
+    /// what it owns.
+    pub async fn subscribe(connection: &Connection, writer: Arc<dyn Writer>) -> VssResult<Self> {
+        let metadata = writer
+            .identify()
+            .await
+            .map_err(|failure| failure.into_error(&writer.identity().name, "Identify"))?;
+        let (answers, outgoing) = mpsc::channel(ANSWERS);
+        let hello = v1::WriterHello {
+            metadata: Some(metadata.into()),
+        };
+        send(&answers, Message::Hello(hello)).await?;
+        let mut events = WriterClient::new(connection.channel())
+            .max_encoding_message_size(MAX_WRITER_MESSAGE)
+            .subscribe(ReceiverStream::new(outgoing))
+            .await
+            .map_err(|status| from_status(&status))?
+            .into_inner();
+        let first = next(&mut events).await?.and_then(|event| event.event);
+        if !matches!(first, Some(Event::Welcome(_))) {
+            return Err(fields::invalid(
+                "WriterEvent.event",
+                "`welcome` is not the first",
+            ));
+        }
+        Ok(Self {
+            writer,
+            events,
+            answers,
+        })
+    }
+
+    /// Answers events until the service ends the subscription. A new event while
+    /// one is being handled means that the service no longer waits for that one:
+    /// its handler is dropped, as it would be inside the service.
+    ///
+    /// # Errors
+    ///
+    /// The rule that the service says was broken, or why the connection broke.
+    pub async fn run(mut self) -> VssResult<()> {
+        let mut handling: Option<Handling> = None;
+        loop {
+            let event = tokio::select! {
+                biased;
+                event = next(&mut self.events) => event?,
+                reply = current(&mut handling) => {
+                    handling = None;
+                    send(&self.answers, Message::Reply(reply)).await?;
+                    continue;
+                }
+            };
+            match event {
+                Some(event) => handling = Some(Box::pin(handle(self.writer.clone(), event))),
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+type Handling = Pin<Box<dyn Future<Output = v1::WriterReply> + Send>>;
+
+async fn current(handling: &mut Option<Handling>) -> v1::WriterReply {
+    match handling {
+        Some(handling) => handling.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next(events: &mut Streaming<v1::WriterEvent>) -> VssResult<Option<v1::WriterEvent>> {
+    events
+        .message()
+        .await
+        .map_err(|status| from_status(&status))
+}
+
+async fn send(answers: &mpsc::Sender<v1::WriterMessage>, message: Message) -> VssResult<()> {
+    let message = v1::WriterMessage {
+        message: Some(message),
+    };
+    answers.send(message).await.map_err(|_| {
+        VssError::new(
+            VssCode::Unexpected,
+            "the Umbra service has ended the writer's subscription",
+        )
+    })
+}
+
+async fn handle(writer: Arc<dyn Writer>, event: v1::WriterEvent) -> v1::WriterReply {
+    let result = match answer(&*writer, event.event).await {
+        Ok(metadata) => Answer::Done(v1::WriterDone {
+            metadata: metadata.map(Into::into),
+        }),
+        Err(failure) => Answer::Veto(v1::WriterVeto {
+            kind: wire_kind(failure.kind).into(),
+            message: failure.message,
+        }),
+    };
+    v1::WriterReply {
+        sequence: event.sequence,
+        result: Some(result),
+    }
+}
+
+/// Gives an event to the writer; only Identify has something to tell.
+async fn answer(
+    writer: &dyn Writer,
+    event: Option<Event>,
+) -> Result<Option<WriterMetadata>, WriterFailure> {
+    let Some(event) = event else {
+        return Err(not_understood(
+            "the service sent an event of a later version",
+        ));
+    };
+    match event {
+        Event::Identify(_) => return writer.identify().await.map(Some),
+        Event::PrepareForBackup(event) => writer.prepare_for_backup(&told(event)?).await?,
+        Event::PrepareForSnapshot(event) => writer.prepare_for_snapshot(&told(event)?).await?,
+        Event::Freeze(event) => writer.freeze(&told(event)?).await?,
+        Event::Thaw(event) => writer.thaw(&told(event)?).await?,
+        Event::PostSnapshot(event) => writer.post_snapshot(&told(event)?).await?,
+        Event::BackupComplete(event) => {
+            let outcome = if event.succeeded {
+                BackupOutcome::Succeeded
+            } else {
+                BackupOutcome::Failed
+            };
+            let set = fields::required("BackupCompleteEvent.set", event.set)
+                .map_err(|error| not_understood(error.to_string()))?;
+            writer.backup_complete(&told(set)?, outcome).await?;
+        }
+        Event::BackupShutdown(event) => {
+            let session = fields::id("BackupShutdown.session_id", &event.session_id)
+                .map_err(|error| not_understood(error.to_string()))?;
+            writer.backup_shutdown(session).await;
+        }
+        Event::Abort(event) => writer.abort(&told(event)?).await,
+        Event::Welcome(_) => return Err(not_understood("the service sent a second welcome")),
+    }
+    Ok(None)
+}
+
+fn told(event: v1::SetEvent) -> Result<SetEvent, WriterFailure> {
+    let converted = || -> VssResult<SetEvent> {
+        Ok(SetEvent {
+            session: fields::id("SetEvent.session_id", &event.session_id)?,
+            set: fields::id("SetEvent.set_id", &event.set_id)?,
+            volumes: event
+                .volumes
+                .into_iter()
+                .map(TryInto::try_into)
+                .collect::<VssResult<_>>()?,
+            components: event.components,
+        })
+    };
+    converted().map_err(|error| not_understood(error.to_string()))
+}
+
+fn not_understood(why: impl Into<String>) -> WriterFailure {
+    WriterFailure::new(WriterFailureKind::NonRetryable, why)
+}
+
+fn wire_kind(kind: WriterFailureKind) -> v1::WriterFailureKind {
+    match kind {
+        WriterFailureKind::InconsistentSnapshot => v1::WriterFailureKind::InconsistentSnapshot,
+        WriterFailureKind::OutOfResources => v1::WriterFailureKind::OutOfResources,
+        WriterFailureKind::Timeout => v1::WriterFailureKind::Timeout,
+        WriterFailureKind::Retryable => v1::WriterFailureKind::Retryable,
+        // A writer cannot say of itself that it does not respond.
+        WriterFailureKind::NonRetryable | WriterFailureKind::NotResponding => {
+            v1::WriterFailureKind::NonRetryable
+        }
+    }
+}

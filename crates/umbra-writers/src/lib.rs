@@ -1,1 +1,23 @@
-//! The in-box writers
+//! The writers that come with Umbra: PostgreSQL and SQLite.
+//!
+//! [`in_box`] makes them from the drop-in files of `writers.d`
+//! ([`WritersConfig::load`]). What they do at each event, and why that is
+//! enough, is in `docs/writers.md`.
+//!
+//! Invariant: nothing here writes to an application's data, except what the
+//! application's own engine does when it is asked for a checkpoint.
+//! Invariant: no database is created, started or stopped here.
+//! Invariant: what was stopped at Freeze goes on when the writer is dropped.
+//! Invariant: no file of a database is opened in this process but by its
+//! engine: closing it would drop the engine's locks.
+
+mod config;
+mod coverage;
+mod postgres;
+mod relay;
+mod sqlite;
+
+pub use config::{WritersConfig, in_box};
+pub use postgres::{ClusterConfig, POSTGRES_WRITER_ID, PostgresConfig, PostgresSource};
+pub use relay::{RELAY_ARGUMENT, RelayCommand, relay_main};
+pub use sqlite::{DatabaseConfig, SQLITE_WRITER_ID, SqliteConfig, SqliteSource};

@@ -1,1 +1,40 @@
-//! The in-box providers
+//! The in-box providers: [`BtrfsProvider`] makes read-only snapshots of btrfs
+//! subvolumes, [`ReflinkProvider`] clones the image under a loop device.
+//!
+//! Invariant: both keep their copies in a folder [`STORAGE_FOLDER`] that only
+//! root can enter, on the file system that the copy shares its blocks with, and
+//! remove that folder with the last copy in it.
+//! Invariant: `commit` is one system call on descriptors that were opened, with
+//! arguments that were laid out, before the hold.
+
+mod btrfs;
+#[cfg(feature = "failpoints")]
+mod fail_points;
+mod failure;
+mod reflink;
+mod storage_folder;
+
+pub use btrfs::BtrfsProvider;
+pub use reflink::ReflinkProvider;
+pub use storage_folder::STORAGE_FOLDER;
+
+use std::sync::Arc;
+use umbra_provider::Provider;
+
+/// Every in-box provider, in the order in which they are asked.
+pub fn in_box() -> Vec<Arc<dyn Provider>> {
+    vec![
+        provider(BtrfsProvider::default()),
+        provider(ReflinkProvider::default()),
+    ]
+}
+
+#[cfg(feature = "failpoints")]
+fn provider(provider: impl Provider + 'static) -> Arc<dyn Provider> {
+    Arc::new(fail_points::FailPoints(provider))
+}
+
+#[cfg(not(feature = "failpoints"))]
+fn provider(provider: impl Provider + 'static) -> Arc<dyn Provider> {
+    Arc::new(provider)
+}

@@ -1,0 +1,348 @@
+//! The reflink provider: a shadow copy is a clone of the image file that the
+//! volume's loop device lies on; the two share their blocks until one is
+//! written.
+//!
+//! The volume is frozen while the image is cloned, so the clone holds a clean
+//! file system, whose journal has nothing to say: ext4 empties it, XFS leaves
+//! one record of the superblock in it. Mounting without replaying it shows the
+//! whole state of the instant and writes nothing.
+
+mod place;
+
+use crate::{
+    failure::failed,
+    storage_folder::{STORAGE_FOLDER, StorageFolder},
+};
+use place::Place;
+use rustix::{
+    fs::{
+        AtFlags, IFlags, Mode, OFlags, fdatasync, fsync, ioctl_ficlone, ioctl_getflags,
+        ioctl_setflags, open, openat, syncfs, unlinkat,
+    },
+    io::Errno,
+};
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+use umbra_model::{
+    HoldMethod, ProviderId, ProviderLocation, ShadowCopy, ShadowCopyId, Volume, VssCode, VssError,
+    VssResult,
+};
+use umbra_provider::{
+    MountSource, PendingShadowCopy, Presence, Provider, ProviderKind, ProviderProperties, Support,
+    Surface,
+};
+use umbra_volume::{
+    loop_device::{self, Behind, LoopDevice, Window},
+    reflink::{Reflinks, reflinks_of},
+};
+
+/// The file systems that can be copied this way, each with the options that
+/// keep a mount of a copy from replaying its journal, and from refusing a
+/// second file system with the volume's UUID.
+const FILE_SYSTEMS: [(&str, &[&str]); 4] = [
+    ("ext2", &[]),
+    ("ext3", &["noload"]),
+    ("ext4", &["noload"]),
+    ("xfs", &["norecovery", "nouuid"]),
+];
+
+/// Clones the image files of volumes on loop devices.
+///
+/// The location of a copy is
+/// `reflink:fs=<UUID>,offset=<bytes>,limit=<bytes>:<path of the clone>`: the file
+/// system that keeps it, and the part of the file that is the volume.
+#[derive(Debug)]
+pub struct ReflinkProvider {
+    properties: ProviderProperties,
+}
+
+impl Default for ReflinkProvider {
+    fn default() -> Self {
+        Self {
+            properties: ProviderProperties {
+                id: ProviderId::from_u128(0xd1b7_05c9_2e4f_4c63_a9f8_13e6_7c80_5ba2),
+                name: "reflink",
+                version: env!("CARGO_PKG_VERSION"),
+                kind: ProviderKind::Software,
+                needs: "a loop device on an image file in XFS or btrfs",
+            },
+        }
+    }
+}
+
+/// The image under a volume, open.
+struct Image {
+    file: OwnedFd,
+    path: String,
+    window: Window,
+    file_system: String,
+}
+
+impl Image {
+    /// Finds the image under a volume, or says in a clause why it cannot be
+    /// cloned.
+    fn under(volume: &Volume) -> Result<Self, String> {
+        if options_of(&volume.file_system).is_none() {
+            return Err(format!(
+                "it is {}; only ext2, ext3, ext4 and XFS can be copied with their image",
+                volume.file_system
+            ));
+        }
+        let device = volume.device.display();
+        let backing = match loop_device::behind(volume.number).map_err(|error| error.to_string())? {
+            Behind::File(backing) => backing,
+            Behind::NoLoop => return Err(format!("its device {device} is no loop device")),
+            Behind::PartitionOfLoop => {
+                return Err(format!(
+                    "its device {device} is a partition of a loop device, and only whole loop \
+                     devices can be copied"
+                ));
+            }
+        };
+        let file = backing.open().map_err(|error| error.to_string())?;
+        let shown = backing.path.display();
+        let path = backing
+            .path
+            .to_str()
+            .ok_or_else(|| format!("the path of its image {shown} is not UTF-8"))?
+            .to_owned();
+        match reflinks_of(&file) {
+            Ok(Reflinks::Shared(uuid)) => Ok(Self {
+                file,
+                path,
+                window: backing.window,
+                file_system: uuid.to_string(),
+            }),
+            Ok(Reflinks::XfsWithout) => Err(format!(
+                "its image {shown} lies on an XFS that was made without reflinks"
+            )),
+            Ok(Reflinks::OtherFileSystem) => Err(format!(
+                "its image {shown} lies neither on XFS nor on btrfs"
+            )),
+            Err(error) => Err(format!(
+                "the file system of its image {shown} cannot be asked: {error}"
+            )),
+        }
+    }
+
+    fn of(volume: &Volume) -> VssResult<Self> {
+        Self::under(volume).map_err(|why| {
+            VssError::new(
+                VssCode::VolumeNotSupportedByProvider,
+                format!(
+                    "cannot copy the volume {} by its image: {why}",
+                    volume.mount_point.display()
+                ),
+            )
+        })
+    }
+
+    fn place_of(&self, id: ShadowCopyId) -> Place {
+        let folder = Path::new(&self.path).parent().unwrap_or(Path::new("/"));
+        Place {
+            file_system: self.file_system.clone(),
+            window: self.window,
+            beside: folder.to_owned(),
+            name: format!("{id}.img"),
+        }
+    }
+}
+
+fn options_of(file_system: &str) -> Option<&'static [&'static str]> {
+    FILE_SYSTEMS
+        .iter()
+        .find(|(name, _)| *name == file_system)
+        .map(|(_, options)| *options)
+}
+
+impl Provider for ReflinkProvider {
+    fn properties(&self) -> &ProviderProperties {
+        &self.properties
+    }
+
+    fn is_volume_supported(&self, volume: &Volume) -> Support {
+        match Image::under(volume) {
+            Ok(_) => Support::Supported(HoldMethod::Freeze),
+            Err(why) => Support::Unsupported(why),
+        }
+    }
+
+    fn location(&self, id: ShadowCopyId, volume: &Volume) -> VssResult<ProviderLocation> {
+        Ok(Image::of(volume)?.place_of(id).location())
+    }
+
+    fn begin_prepare(
+        &self,
+        id: ShadowCopyId,
+        volume: &Volume,
+        location: &ProviderLocation,
+    ) -> VssResult<Box<dyn PendingShadowCopy>> {
+        let image = Image::of(volume)?;
+        let place = image.place_of(id);
+        if place.location() != *location {
+            return Err(VssError::new(
+                VssCode::ObjectNotFound,
+                format!(
+                    "the image under {} was moved since the volume was chosen: it is {} now",
+                    volume.mount_point.display(),
+                    image.path
+                ),
+            ));
+        }
+        let parent = open_folder(&place.beside)
+            .map_err(|error| failed(format!("open {}", place.beside.display()), error))?;
+        let folder = StorageFolder::make(parent, place.folder())?;
+        match create_like(&image.file, &folder, &place.name) {
+            Ok(clone) => Ok(Box::new(Pending {
+                image: image.file,
+                clone,
+                folder,
+                name: place.name,
+                mount_point: volume.mount_point.clone(),
+            })),
+            Err(error) => {
+                // What was there before is not ours to remove.
+                let undone = match error {
+                    Errno::EXIST => folder.remove_if_empty(),
+                    _ => remove(&place.name, &folder),
+                };
+                let error = failed(format!("create {}", place.path().display()), error);
+                Err(match undone {
+                    Ok(()) => error,
+                    Err(later) => error.followed_by(later),
+                })
+            }
+        }
+    }
+
+    fn surface(&self, copy: &ShadowCopy) -> VssResult<Surface> {
+        let place = Place::of(copy.id, &copy.location)?;
+        let gone = || {
+            VssError::new(
+                VssCode::ObjectNotFound,
+                format!(
+                    "the shadow copy {} is gone: there is no {}",
+                    copy.id,
+                    place.path().display()
+                ),
+            )
+        };
+        let folder = place.find(copy.id)?.ok_or_else(gone)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = match openat(&folder, &place.name, flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Err(gone()),
+            Err(error) => {
+                return Err(failed(format!("open {}", place.path().display()), error));
+            }
+        };
+        let options = options_of(&copy.volume.file_system).unwrap_or_default();
+        let device = LoopDevice::attach(&file, &place.path(), place.window)?;
+        Ok(Surface {
+            mount: MountSource {
+                file_system: copy.volume.file_system.clone(),
+                source: device.path().to_owned(),
+                options: options.iter().map(|option| (*option).to_owned()).collect(),
+            },
+            device: Some(device.path().to_owned()),
+            keep: Box::new(device),
+        })
+    }
+
+    fn presence(&self, copy: &ShadowCopy) -> Presence {
+        let look = || {
+            let place = Place::of(copy.id, &copy.location)?;
+            match place.find(copy.id)? {
+                Some(folder) => folder
+                    .has(&place.name)
+                    .map_err(|error| failed(format!("look for {}", place.path().display()), error)),
+                None => Ok(false),
+            }
+        };
+        match look() {
+            Ok(true) => Presence::Present,
+            Ok(false) => Presence::Missing,
+            Err(error) => Presence::Unreachable(error.to_string()),
+        }
+    }
+
+    /// Where the copy is still mounted, its blocks are freed after the unmount.
+    fn delete(&self, copy: &ShadowCopy) -> VssResult<()> {
+        let place = Place::of(copy.id, &copy.location)?;
+        match place.find(copy.id)? {
+            Some(folder) => remove(&place.name, &folder),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One copy in the making. Every descriptor in it was opened before the hold.
+struct Pending {
+    image: OwnedFd,
+    clone: OwnedFd,
+    folder: StorageFolder,
+    name: String,
+    mount_point: PathBuf,
+}
+
+impl Pending {
+    fn failed(&self, what: &str, error: Errno) -> VssError {
+        failed(format!("{what} {}", self.mount_point.display()), error)
+    }
+}
+
+impl PendingShadowCopy for Pending {
+    /// Flushes the volume and then its image, so that the freeze and the clone
+    /// have little to flush.
+    fn end_prepare(&mut self) -> VssResult<()> {
+        open_folder(&self.mount_point)
+            .and_then(syncfs)
+            .and_then(|()| fdatasync(&self.image))
+            .map_err(|error| self.failed("flush", error))
+    }
+
+    fn commit(&mut self) -> VssResult<()> {
+        ioctl_ficlone(&self.clone, &self.image)
+            .map_err(|error| self.failed("clone the image of", error))
+    }
+
+    fn post_commit(&mut self) -> VssResult<()> {
+        fsync(&self.clone).map_err(|error| self.failed("make durable the copy of", error))?;
+        self.folder.sync()
+    }
+
+    fn abort(&mut self) -> VssResult<()> {
+        remove(&self.name, &self.folder)
+    }
+}
+
+/// Creates an empty file that an image can be cloned into: btrfs wants both
+/// with checksums or both without.
+fn create_like(image: &OwnedFd, folder: &StorageFolder, name: &str) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let clone = openat(folder.as_fd(), name, flags, Mode::RUSR | Mode::WUSR)?;
+    let wanted = ioctl_getflags(image)? & IFlags::NOCOW;
+    let has = ioctl_getflags(&clone)?;
+    if has & IFlags::NOCOW != wanted {
+        ioctl_setflags(&clone, (has - IFlags::NOCOW) | wanted)?;
+    }
+    Ok(clone)
+}
+
+/// Removes a clone, and the folder with the last one.
+fn remove(name: &str, folder: &StorageFolder) -> VssResult<()> {
+    match unlinkat(folder, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => folder.remove_if_empty(),
+        Err(error) => Err(failed(
+            format!("delete {}", folder.path().join(name).display()),
+            error,
+        )),
+    }
+}
+
+fn open_folder(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    open(path, flags, Mode::empty())
+}

@@ -1,0 +1,211 @@
+//! What the tests of every provider need: volumes of a testbed's disks, copies
+//! made step by step, and a look at what is left behind.
+#![allow(dead_code, reason = "each test program uses its own part")]
+
+use rustix::fs::{StatxFlags, major, minor, stat, statx};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+use umbra_model::{
+    DeviceNumber, SetId, ShadowCopy, ShadowCopyId, Volume, VolumeId, VssCode, VssResult,
+};
+use umbra_provider::{PendingShadowCopy, Provider, Surface};
+use umbra_testbed::{Disk, Testbed, run, succeeds};
+use umbra_volume::mount::{DetachedMount, MountRequest, unmount};
+
+/// The volume at a mount point.
+pub fn volume(mount_point: &Path, device: &Path, file_system: &str) -> Volume {
+    let found = stat(mount_point).unwrap();
+    let mount = statx(
+        rustix::fs::CWD,
+        mount_point,
+        rustix::fs::AtFlags::empty(),
+        StatxFlags::MNT_ID,
+    )
+    .unwrap();
+    Volume {
+        id: VolumeId::new(format!("test:{}", mount_point.display())),
+        mount_point: mount_point.to_owned(),
+        root: PathBuf::from("/"),
+        file_system: file_system.to_owned(),
+        device: device.to_owned(),
+        number: DeviceNumber {
+            major: major(found.st_dev),
+            minor: minor(found.st_dev),
+        },
+        mount_id: u32::try_from(mount.stx_mnt_id).unwrap(),
+        subvolume: None,
+    }
+}
+
+/// The volume of a disk.
+pub fn volume_of(disk: &Disk, file_system: &str) -> Volume {
+    volume(&disk.mount, &disk.device, file_system)
+}
+
+/// A copy that is about to be made.
+pub fn planned(provider: &dyn Provider, volume: &Volume) -> VssResult<ShadowCopy> {
+    let id = ShadowCopyId::random();
+    Ok(ShadowCopy {
+        id,
+        set: SetId::random(),
+        volume: volume.clone(),
+        provider: provider.properties().id,
+        location: provider.location(id, volume)?,
+        exposed: None,
+    })
+}
+
+/// Starts to make a planned copy.
+pub fn begin(provider: &dyn Provider, copy: &ShadowCopy) -> VssResult<Box<dyn PendingShadowCopy>> {
+    provider.begin_prepare(copy.id, &copy.volume, &copy.location)
+}
+
+/// The steps after the beginning, each with its name.
+pub type Step = fn(&mut dyn PendingShadowCopy) -> VssResult<()>;
+pub const STEPS: [(&str, Step); 6] = [
+    ("end_prepare", |pending| pending.end_prepare()),
+    ("pre_commit", |pending| pending.pre_commit()),
+    ("commit", |pending| pending.commit()),
+    ("post_commit", |pending| pending.post_commit()),
+    ("pre_final_commit", |pending| pending.pre_final_commit()),
+    ("post_final_commit", |pending| pending.post_final_commit()),
+];
+
+/// Makes a copy; the commit is called between `hold` and `release`.
+pub fn make(
+    provider: &dyn Provider,
+    volume: &Volume,
+    hold: impl FnOnce(),
+    release: impl FnOnce(),
+) -> VssResult<ShadowCopy> {
+    let copy = planned(provider, volume)?;
+    let mut pending = begin(provider, &copy)?;
+    let attempt = (|| {
+        pending.end_prepare()?;
+        pending.pre_commit()?;
+        hold();
+        let committed = pending.commit();
+        release();
+        committed?;
+        pending.post_commit()?;
+        pending.pre_final_commit()?;
+        pending.post_final_commit()
+    })();
+    match attempt {
+        Ok(()) => Ok(copy),
+        Err(error) => {
+            pending.abort().unwrap();
+            Err(error)
+        }
+    }
+}
+
+/// A surfaced copy, mounted until this is dropped.
+pub struct Shown {
+    pub path: PathBuf,
+    pub surface: Surface,
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        unmount(&self.path).unwrap();
+    }
+}
+
+/// Mounts a copy.
+pub fn show(bed: &Testbed, provider: &dyn Provider, copy: &ShadowCopy) -> Shown {
+    let surface = provider.surface(copy).unwrap();
+    let path = bed.folder().join(format!("shown-{}", copy.id));
+    if !path.exists() {
+        std::fs::create_dir(&path).unwrap();
+        bed.will_unmount(&path);
+    }
+    let mount = DetachedMount::of(&MountRequest {
+        file_system: surface.mount.file_system.clone(),
+        source: surface.mount.source.clone(),
+        options: surface.mount.options.clone(),
+    })
+    .unwrap();
+    mount.attach(&path).unwrap();
+    Shown { path, surface }
+}
+
+/// Every file below a folder with its content, every folder with nothing.
+pub fn contents(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+    fn collect(top: &Path, folder: &Path, found: &mut BTreeMap<PathBuf, Option<Vec<u8>>>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(top).unwrap().to_owned();
+            if path.is_dir() {
+                found.insert(name, None);
+                collect(top, &path, found);
+            } else {
+                found.insert(name, Some(std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    collect(folder, folder, &mut found);
+    found
+}
+
+/// Puts files of several sizes into a volume.
+pub fn fill(folder: &Path) {
+    std::fs::create_dir_all(folder.join("deep/er")).unwrap();
+    for (name, length) in [("empty", 0), ("small", 100), ("deep/er/large", 3_000_000)] {
+        let content: Vec<u8> = (0..length).map(|byte: u32| (byte % 251) as u8).collect();
+        std::fs::write(folder.join(name), content).unwrap();
+    }
+}
+
+/// Changes, adds and removes files.
+pub fn disturb(folder: &Path) {
+    std::fs::write(folder.join("small"), "changed").unwrap();
+    std::fs::write(folder.join("deep/er/large"), "short now").unwrap();
+    std::fs::write(folder.join("new"), "new").unwrap();
+    std::fs::remove_file(folder.join("empty")).unwrap();
+    run("sync", ["-f", folder.to_str().unwrap()]);
+}
+
+/// The open descriptors, mounts, and loop devices with `.umbra` in their file's
+/// path below a folder.
+pub fn in_use(bed: &Testbed) -> (usize, usize, usize) {
+    let descriptors = std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let folder = bed.folder().to_str().unwrap();
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mounts = mounts.lines().filter(|line| line.contains(folder)).count();
+    let loops = run("losetup", ["-l", "-n", "-O", "BACK-FILE"]);
+    let loops = loops
+        .lines()
+        .filter(|file| file.contains(folder) && file.contains(".umbra"))
+        .count();
+    (descriptors, mounts, loops)
+}
+
+/// Waits until as much is in use as before: the kernel lets go of a loop device
+/// a moment after its last user.
+pub fn assert_in_use(bed: &Testbed, expected: (usize, usize, usize)) {
+    let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while in_use(bed) != expected && std::time::Instant::now() < limit {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(in_use(bed), expected, "(descriptors, mounts, loop devices)");
+}
+
+/// That a result is an error with this code, whose text contains these words.
+pub fn assert_fails<T>(result: VssResult<T>, code: VssCode, words: &str) {
+    match result {
+        Ok(_) => panic!("succeeded, where {code} was expected"),
+        Err(error) => {
+            assert_eq!(error.code(), code, "{error}");
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+}
+
+/// Whether a program finds nothing wrong with a file system.
+pub fn is_clean(program: &str, flags: &str, device: &Path) -> bool {
+    succeeds(program, [flags, device.to_str().unwrap()])
+}

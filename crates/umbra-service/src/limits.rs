@@ -1,0 +1,61 @@
+//! How long each thing may take.
+
+use std::time::Duration;
+
+/// Time limits. The default values are those of VSS where VSS has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// A writer's answer to Identify.
+    pub identify: Duration,
+    /// A writer's answer to PrepareForBackup.
+    pub prepare_for_backup: Duration,
+    /// A writer's answer to PrepareForSnapshot: checkpoints may be slow.
+    pub prepare_for_snapshot: Duration,
+    /// A writer's answer to Freeze.
+    pub freeze: Duration,
+    /// A writer's answer to Thaw.
+    pub thaw: Duration,
+    /// A writer's answer to PostSnapshot.
+    pub post_snapshot: Duration,
+    /// A writer's answer to BackupComplete.
+    pub backup_complete: Duration,
+    /// A writer's answer to BackupShutdown.
+    pub backup_shutdown: Duration,
+    /// A writer's answer to Abort.
+    pub abort: Duration,
+    /// From the first writer's Freeze to the last one's Thaw (VSS: 60 s).
+    pub freeze_to_thaw: Duration,
+    /// From the first file system's freeze to the last one's thaw (VSS: 10 s).
+    pub hold: Duration,
+    /// How long the holding process may give no sign of life.
+    pub stall: Duration,
+    /// One call into a provider or into the machine's storage.
+    pub provider: Duration,
+    /// How long a requester waits for its turn to make a set.
+    pub wait_for_set: Duration,
+    /// How long a requester may keep its turn without a call.
+    pub idle_set: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let minutes = |count: u64| Duration::from_secs(60 * count);
+        Self {
+            identify: Duration::from_secs(30),
+            prepare_for_backup: minutes(10),
+            prepare_for_snapshot: minutes(10),
+            freeze: minutes(1),
+            thaw: minutes(1),
+            post_snapshot: minutes(10),
+            backup_complete: minutes(10),
+            backup_shutdown: minutes(1),
+            abort: minutes(1),
+            freeze_to_thaw: minutes(1),
+            hold: Duration::from_secs(10),
+            stall: Duration::from_secs(1),
+            provider: minutes(10),
+            wait_for_set: minutes(1),
+            idle_set: minutes(5),
+        }
+    }
+}

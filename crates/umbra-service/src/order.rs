@@ -1,0 +1,135 @@
+//! The order of calls in a session.
+
+use crate::SetState;
+use umbra_model::{VssCode, VssError, VssResult};
+
+/// The calls whose order matters, by their names in `IVssBackupComponents`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    SetContext,
+    GatherWriterMetadata,
+    SelectWriters,
+    StartSnapshotSet,
+    AddToSnapshotSet,
+    PrepareForBackup,
+    DoSnapshotSet,
+    Surface,
+    BackupComplete,
+}
+
+/// Checks that a call may come now.
+///
+/// # Errors
+///
+/// `VSS_E_BAD_STATE`, naming the call that was expected.
+pub(crate) fn check(call: Call, state: SetState) -> VssResult<()> {
+    use SetState::{BackupComplete, Created, Idle, Initialized, PreparedForBackup, SetStarted};
+    let allowed: &[SetState] = match call {
+        Call::SetContext => &[Idle],
+        Call::GatherWriterMetadata => &[Idle, Initialized, SetStarted],
+        Call::SelectWriters | Call::StartSnapshotSet => &[Idle, Initialized],
+        Call::AddToSnapshotSet | Call::PrepareForBackup => &[SetStarted],
+        Call::DoSnapshotSet => &[SetStarted, PreparedForBackup],
+        Call::Surface => &[Created, BackupComplete],
+        Call::BackupComplete => &[Created],
+    };
+    if allowed.contains(&state) {
+        Ok(())
+    } else {
+        Err(bad_state(call, expected(state)))
+    }
+}
+
+/// `VSS_E_BAD_STATE` for a call that came when another was expected.
+pub(crate) fn bad_state(call: Call, expected: &str) -> VssError {
+    VssError::new(
+        VssCode::BadState,
+        format!("{call:?} was called where {expected} was expected"),
+    )
+}
+
+fn expected(state: SetState) -> &'static str {
+    match state {
+        SetState::Idle => "SetContext, GatherWriterMetadata or StartSnapshotSet",
+        SetState::Initialized => "GatherWriterMetadata or StartSnapshotSet",
+        SetState::SetStarted => "AddToSnapshotSet or PrepareForBackup",
+        SetState::PreparedForBackup => "DoSnapshotSet",
+        SetState::Created => "BackupComplete or the end of the session",
+        SetState::BackupComplete => "the end of the session",
+        SetState::Closed => "a new session",
+        _ => "the end of the call before it",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_come_in_the_order_of_vss() {
+        let check = |state: SetState, allowed: &[Call], next: &str| {
+            for call in [
+                Call::SetContext,
+                Call::GatherWriterMetadata,
+                Call::SelectWriters,
+                Call::StartSnapshotSet,
+                Call::AddToSnapshotSet,
+                Call::PrepareForBackup,
+                Call::DoSnapshotSet,
+                Call::Surface,
+                Call::BackupComplete,
+            ] {
+                match super::check(call, state) {
+                    Ok(()) => assert!(allowed.contains(&call), "{call:?} in {state}"),
+                    Err(error) => {
+                        assert!(!allowed.contains(&call), "{call:?} in {state}");
+                        assert_eq!(error.code(), VssCode::BadState);
+                        assert!(error.message().contains(next), "{error}");
+                    }
+                }
+            }
+        };
+        use Call::*;
+        check(
+            SetState::Idle,
+            &[
+                SetContext,
+                GatherWriterMetadata,
+                SelectWriters,
+                StartSnapshotSet,
+            ],
+            "StartSnapshotSet",
+        );
+        check(
+            SetState::Initialized,
+            &[GatherWriterMetadata, SelectWriters, StartSnapshotSet],
+            "StartSnapshotSet",
+        );
+        check(
+            SetState::SetStarted,
+            &[
+                GatherWriterMetadata,
+                AddToSnapshotSet,
+                PrepareForBackup,
+                DoSnapshotSet,
+            ],
+            "AddToSnapshotSet",
+        );
+        check(
+            SetState::PreparedForBackup,
+            &[DoSnapshotSet],
+            "DoSnapshotSet",
+        );
+        check(
+            SetState::Created,
+            &[Surface, BackupComplete],
+            "BackupComplete",
+        );
+        check(
+            SetState::BackupComplete,
+            &[Surface],
+            "the end of the session",
+        );
+        check(SetState::Closed, &[], "a new session");
+    }
+}

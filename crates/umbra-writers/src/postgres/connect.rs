@@ -20,6 +20,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 pub(super) struct Access {
     /// The cluster's name, for messages.
     pub(super) cluster: String,
+    /// Its data directory, where it is known before it is asked.
+    pub(super) data: Option<PathBuf>,
     /// The folder of its socket.
     pub(super) folder: PathBuf,
     pub(super) port: u16,

@@ -45,6 +45,21 @@ impl ClusterSession {
             .await
             .map_err(|error| query_failure(cluster, "cannot set up the session", &error))?;
         let layout = Layout::read(cluster, &role, &client).await?;
+        if access
+            .data
+            .as_ref()
+            .is_some_and(|data| *data != layout.data)
+        {
+            return Err(failure(
+                cluster,
+                WriterFailureKind::NonRetryable,
+                format!(
+                    "behind its socket in {} is another cluster, with its data in {}",
+                    access.folder.display(),
+                    layout.data.display()
+                ),
+            ));
+        }
         let postmaster = Postmaster::of(&layout.data).map_err(|error| {
             failure(
                 cluster,

@@ -121,6 +121,7 @@ impl PostgresWriter {
         };
         Ok(Access {
             cluster: cluster.name.clone(),
+            data: None,
             folder: cluster.host.clone(),
             port: cluster.port,
             roles: vec![cluster.user.clone()],
@@ -153,6 +154,7 @@ impl PostgresWriter {
         Ok(Known {
             access: Access {
                 cluster,
+                data: Some(found.data),
                 folder,
                 port: found.port,
                 roles,

@@ -20,6 +20,9 @@ use umbra_writer::{WriterFailure, WriterFailureKind};
 /// waiting backs off to 100 ms and starves beside a busy program.
 const LOCK_POLL: Duration = Duration::from_millis(2);
 
+/// How long opening waits for a program that is just committing.
+const OPEN_WAIT: Duration = Duration::from_secs(5);
+
 type Answer = Result<(), WriterFailure>;
 
 /// What the thread is asked to do.
@@ -135,7 +138,7 @@ impl Database {
         // journal that a crashed program left, are met here and not at Freeze.
         database
             .connection
-            .busy_timeout(Duration::from_secs(1))
+            .busy_timeout(OPEN_WAIT)
             .and_then(|()| {
                 database
                     .connection

@@ -1,0 +1,28 @@
+//! What both writers' tests need: events about real folders.
+
+use std::{os::unix::fs::MetadataExt, path::Path};
+use umbra_model::{DeviceNumber, SessionId, SetId, Volume, VolumeId};
+use umbra_writer::SetEvent;
+
+/// An event of a set with the volume that a folder lies on.
+pub fn event(folder: &Path, components: &[String]) -> SetEvent {
+    let device = folder.metadata().unwrap().dev();
+    SetEvent {
+        session: SessionId::random(),
+        set: SetId::random(),
+        volumes: vec![Volume {
+            id: VolumeId::new("test"),
+            mount_point: "/".into(),
+            root: "/".into(),
+            file_system: "ext4".into(),
+            device: "/dev/null".into(),
+            number: DeviceNumber {
+                major: rustix::fs::major(device),
+                minor: rustix::fs::minor(device),
+            },
+            mount_id: 1,
+            subvolume: None,
+        }],
+        components: components.to_vec(),
+    }
+}

@@ -108,7 +108,7 @@ impl Provider for BtrfsProvider {
                 format!("another subvolume is mounted at {mount_point} than when it was chosen"),
             ));
         }
-        let top = TopLevel::of(&volume.device)?;
+        let top = TopLevel::for_changes(&volume.device)?;
         let folder = place.folder_in(&top, StorageFolder::make)?;
         let order = folder
             .as_fd()
@@ -132,7 +132,8 @@ impl Provider for BtrfsProvider {
 
     fn surface(&self, copy: &ShadowCopy) -> VssResult<Surface> {
         let place = Place::of(copy.id, &copy.location)?;
-        let (device, top) = place.top_level(copy)?;
+        let device = place.device(copy)?;
+        let top = TopLevel::for_looking(&device)?;
         let folder = place.folder_in(&top, StorageFolder::find)?;
         if !place.is_in(folder.as_ref())? {
             return Err(VssError::new(
@@ -159,7 +160,7 @@ impl Provider for BtrfsProvider {
     fn presence(&self, copy: &ShadowCopy) -> Presence {
         let look = || {
             let place = Place::of(copy.id, &copy.location)?;
-            let (_, top) = place.top_level(copy)?;
+            let top = TopLevel::for_looking(&place.device(copy)?)?;
             place.is_in(place.folder_in(&top, StorageFolder::find)?.as_ref())
         };
         match look() {
@@ -171,7 +172,7 @@ impl Provider for BtrfsProvider {
 
     fn delete(&self, copy: &ShadowCopy) -> VssResult<()> {
         let place = Place::of(copy.id, &copy.location)?;
-        let (_, top) = place.top_level(copy)?;
+        let top = TopLevel::for_changes(&place.device(copy)?)?;
         match place.folder_in(&top, StorageFolder::find)? {
             Some(folder) => remove(&place.name, &folder, &top),
             None => Ok(()),
@@ -268,23 +269,20 @@ impl Place {
         Path::new("/").join(STORAGE_FOLDER).join(&self.name)
     }
 
-    /// A device of the file system, and its top level. Also found when the
-    /// copied subvolume is no longer mounted.
-    fn top_level(&self, copy: &ShadowCopy) -> VssResult<(PathBuf, TopLevel)> {
+    /// A device of the file system. Also found when the copied subvolume is no
+    /// longer mounted.
+    fn device(&self, copy: &ShadowCopy) -> VssResult<PathBuf> {
         let by_uuid = Path::new("/dev/disk/by-uuid").join(&self.file_system);
-        let device = btrfs::find_device(&self.file_system, &[&copy.volume.device, &by_uuid])
-            .ok_or_else(|| {
-                VssError::new(
-                    VssCode::ObjectNotFound,
-                    format!(
-                        "cannot reach shadow copy {}: the btrfs with UUID {} that keeps it is not \
-                         on this machine now; attach and mount it, and try again",
-                        copy.id, self.file_system
-                    ),
-                )
-            })?;
-        let top = TopLevel::of(&device)?;
-        Ok((device, top))
+        btrfs::find_device(&self.file_system, &[&copy.volume.device, &by_uuid]).ok_or_else(|| {
+            VssError::new(
+                VssCode::ObjectNotFound,
+                format!(
+                    "cannot reach shadow copy {}: the btrfs with UUID {} that keeps it is not on \
+                     this machine now; attach and mount it, and try again",
+                    copy.id, self.file_system
+                ),
+            )
+        })
     }
 
     fn folder_in<F>(

@@ -255,18 +255,28 @@ fn what_cannot_be_copied_is_refused_with_the_reason() {
 }
 
 #[test]
-fn a_read_only_file_system_is_said() {
+fn a_read_only_file_system_is_said_and_stays_so() {
     let bed = Testbed::new();
     let provider = BtrfsProvider::default();
     let disk = bed.disk(Format::Btrfs, 200);
+    fill(&disk.mount);
+    let expected = contents(&disk.mount);
     let volume = volume(&disk);
-    run("mount", ["-o", "remount,ro", disk.mount.to_str().unwrap()]);
+    let earlier = make(&provider, &volume, || (), || ()).unwrap();
+    let mount = disk.mount.to_str().unwrap();
+    run("mount", ["-o", "remount,ro", mount]);
     let copy = planned(&provider, &volume).unwrap();
-    assert_fails(
-        begin(&provider, &copy),
-        VssCode::Unexpected,
-        "mounted writable",
-    );
+    let words = "must be writable";
+    assert_fails(begin(&provider, &copy), VssCode::Unexpected, words);
+    assert_fails(provider.delete(&earlier), VssCode::Unexpected, words);
+    assert_eq!(provider.presence(&copy), Presence::Missing);
+    assert_eq!(provider.presence(&earlier), Presence::Present);
+    let mut seen = contents(&show(&bed, &provider, &earlier).path);
+    seen.retain(|path, _| !path.starts_with(STORAGE_FOLDER));
+    assert!(seen == expected);
+    // None of this made it writable again.
+    let options = run("findmnt", ["-n", "-o", "FS-OPTIONS", mount]);
+    assert!(options.starts_with("ro"), "{options}");
 }
 
 #[test]

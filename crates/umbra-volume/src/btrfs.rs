@@ -292,17 +292,35 @@ pub struct TopLevel {
 }
 
 impl TopLevel {
-    /// Mounts the top level of the file system on this device.
+    /// Mounts the top level of the file system on this device, to look at it.
     ///
     /// # Errors
     ///
     /// `VSS_E_UNEXPECTED` with what the kernel said.
-    pub fn of(device: &Path) -> VssResult<Self> {
-        let mount = DetachedMount::writable(&MountRequest {
+    pub fn for_looking(device: &Path) -> VssResult<Self> {
+        Self::open(device, DetachedMount::of(&Self::request(device))?)
+    }
+
+    /// Mounts the top level of the file system on this device, to make and
+    /// delete snapshots.
+    ///
+    /// # Errors
+    ///
+    /// `VSS_E_UNEXPECTED` with what the kernel said, also where the whole file
+    /// system is mounted read-only.
+    pub fn for_changes(device: &Path) -> VssResult<Self> {
+        Self::open(device, DetachedMount::writable(&Self::request(device))?)
+    }
+
+    fn request(device: &Path) -> MountRequest {
+        MountRequest {
             file_system: "btrfs".to_owned(),
             source: device.to_owned(),
             options: vec!["subvolid=5".to_owned()],
-        })?;
+        }
+    }
+
+    fn open(device: &Path, mount: DetachedMount) -> VssResult<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(&mount, ".", flags, Mode::empty()).map_err(|error| {
             VssError::new(
@@ -346,6 +364,14 @@ pub fn find_device(uuid: &str, candidates: &[&Path]) -> Option<PathBuf> {
                     .is_ok_and(|found| found.is_some_and(|found| found.to_string() == uuid))
             })
             .map(|device| device.to_path_buf())
+    })
+}
+
+/// Whether the btrfs on this device is mounted anywhere, also in another
+/// namespace or nowhere visible.
+pub(crate) fn is_mounted(device: &Path) -> bool {
+    uuid_on_device(device).is_ok_and(|uuid| {
+        uuid.is_some_and(|uuid| Path::new("/sys/fs/btrfs").join(uuid.to_string()).exists())
     })
 }
 

@@ -179,6 +179,15 @@ impl BackingFile {
             })
     }
 
+    /// The number of the file system that the file lies on, also where its path
+    /// no longer leads to it; on btrfs that of the subvolume.
+    pub fn file_system(&self) -> DeviceNumber {
+        DeviceNumber {
+            major: major(self.device),
+            minor: minor(self.device),
+        }
+    }
+
     fn check(&self, found: &rustix::fs::Stat) -> io::Result<()> {
         if (found.st_dev, found.st_ino) == (self.device, self.inode) {
             Ok(())

@@ -5,8 +5,9 @@
 //! Invariant: a mount made for anyone outside this crate is read-only, `nosuid`
 //! and `nodev`.
 
+use crate::btrfs;
 use rustix::{
-    fs::{AtFlags, CWD, StatxAttributes, StatxFlags},
+    fs::{AtFlags, CWD, StatVfsMountFlags, StatxAttributes, StatxFlags, fstatvfs},
     io::Errno,
     mount::{
         FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
@@ -70,10 +71,15 @@ impl DetachedMount {
             attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY;
         }
         let failed = |error: Errno, said: String| {
+            let advice = match error {
+                Errno::ROFS => " (is it mounted read-only? it must be writable for this)",
+                Errno::PERM => " (only root can)",
+                _ => "",
+            };
             let error = VssError::new(
                 VssCode::Unexpected,
                 format!(
-                    "cannot mount {} as {} with options {:?}",
+                    "cannot mount {} as {} with options {:?}{advice}",
                     request.source.display(),
                     request.file_system,
                     request.options.join(",")
@@ -90,6 +96,7 @@ impl DetachedMount {
             .map_err(|error| failed(error, String::new()))?;
         configure(&context, request, access)
             .and_then(|()| fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes))
+            .and_then(|root| check_access(root, access))
             .map(|root| Self { root })
             .map_err(|error| failed(error, kernel_messages(&context)))
     }
@@ -127,9 +134,15 @@ impl AsFd for DetachedMount {
 
 fn configure(context: &OwnedFd, request: &MountRequest, access: Access) -> Result<(), Errno> {
     fsconfig_set_string(context, "source", request.source.as_path())?;
-    // All mounts of a btrfs share one superblock; asking for a read-only one
-    // where ours is the first would make the volume's own mount read-only later.
-    if access == Access::ReadOnly && request.file_system != "btrfs" {
+    // All mounts of a btrfs share one superblock. What a first mount asks for
+    // becomes its state, so ours asks for a writable one, as the volume's own
+    // mount will later; what a further mount asks for may change it, unless it
+    // asks for a read-only one.
+    let asks_read_only = match request.file_system.as_str() {
+        "btrfs" => btrfs::is_mounted(&request.source),
+        _ => access == Access::ReadOnly,
+    };
+    if asks_read_only {
         fsconfig_set_flag(context, "ro")?;
     }
     for option in &request.options {
@@ -139,6 +152,16 @@ fn configure(context: &OwnedFd, request: &MountRequest, access: Access) -> Resul
         }
     }
     fsconfig_create(context)
+}
+
+/// Refuses a writable mount of a file system that is read-only as a whole.
+fn check_access(root: OwnedFd, access: Access) -> Result<OwnedFd, Errno> {
+    let read_only = fstatvfs(&root)?.f_flag.contains(StatVfsMountFlags::RDONLY);
+    if read_only && access == Access::Writable {
+        Err(Errno::ROFS)
+    } else {
+        Ok(root)
+    }
 }
 
 /// What the kernel has to say of a failed mount: its errors, or whatever it

@@ -11,7 +11,7 @@ use umbra_model::{
     DeviceNumber, SetId, ShadowCopy, ShadowCopyId, Volume, VolumeId, VssCode, VssResult,
 };
 use umbra_provider::{PendingShadowCopy, Provider, Surface};
-use umbra_testbed::{Disk, Testbed, run, succeeds};
+use umbra_testbed::{Disk, Testbed, run};
 use umbra_volume::mount::{DetachedMount, MountRequest, unmount};
 
 /// The volume at a mount point.
@@ -203,9 +203,4 @@ pub fn assert_fails<T>(result: VssResult<T>, code: VssCode, words: &str) {
             assert!(error.to_string().contains(words), "{error}");
         }
     }
-}
-
-/// Whether a program finds nothing wrong with a file system.
-pub fn is_clean(program: &str, flags: &str, device: &Path) -> bool {
-    succeeds(program, [flags, device.to_str().unwrap()])
 }

@@ -23,7 +23,7 @@ const PROGRESS_BACKLOG: usize = 64;
 pub struct Requester {
     client: RequesterClient<Channel>,
     session: SessionId,
-    progress: broadcast::Sender<Progress>,
+    progress: broadcast::WeakSender<Progress>,
     stream: JoinHandle<()>,
 }
 
@@ -70,11 +70,12 @@ impl Requester {
         };
         let session = fields::id("SessionOpened.session_id", &opened.session_id)?;
         let (progress, _) = broadcast::channel(PROGRESS_BACKLOG);
-        let stream = tokio::spawn(pass_on(events, progress.clone()));
+        let weak = progress.downgrade();
+        let stream = tokio::spawn(pass_on(events, progress));
         Ok(Self {
             client,
             session,
-            progress,
+            progress: weak,
             stream,
         })
     }
@@ -85,9 +86,13 @@ impl Requester {
     }
 
     /// The states that the set reaches from now on. None comes while file
-    /// systems are held.
+    /// systems are held. The receiver is closed when the session is over at the
+    /// other end, as when the service went away.
     pub fn progress(&self) -> broadcast::Receiver<Progress> {
-        self.progress.subscribe()
+        match self.progress.upgrade() {
+            Some(progress) => progress.subscribe(),
+            None => broadcast::channel(1).1,
+        }
     }
 
     /// `SetContext`, before anything else; a backup without it.

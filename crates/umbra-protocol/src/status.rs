@@ -14,7 +14,7 @@ pub const ERROR_TRAILER: &str = "umbra-error-bin";
 /// How deep failures while undoing may nest on the wire.
 const MAX_DEPTH: usize = 8;
 /// Stands where something was cut to fit.
-const CUT: &str = "(the rest was too long for the wire; it is in the service's log)";
+const CUT: &str = "(the rest was too long for the wire)";
 
 impl From<VssError> for v1::Error {
     fn from(error: VssError) -> Self {
@@ -85,12 +85,13 @@ pub fn from_status(status: &Status) -> VssError {
         return error.into();
     }
     let (code, message) = match status.code() {
+        // VSS means another machine's service; here it is the one on the socket.
         Code::Unavailable => (
-            VssCode::Unexpected,
+            VssCode::RemoteServerUnavailable,
             "the connection to the Umbra service broke; see `systemctl status umbrad` and try again",
         ),
         Code::Cancelled | Code::DeadlineExceeded => (
-            VssCode::Unexpected,
+            VssCode::AsyncCancelled,
             "the call to the Umbra service was cancelled or took longer than its deadline",
         ),
         Code::ResourceExhausted | Code::OutOfRange => (
@@ -109,7 +110,7 @@ pub fn from_status(status: &Status) -> VssError {
             "what listens on this socket does not know the call: another version of Umbra, or another program",
         ),
         _ => (
-            VssCode::Unexpected,
+            VssCode::RemoteServerUnavailable,
             "the call to the Umbra service failed in transport",
         ),
     };
@@ -159,6 +160,7 @@ fn status_code(code: VssCode) -> Code {
         | VssCode::VolumeNotSupported
         | VssCode::VolumeNotSupportedByProvider
         | VssCode::UnsupportedContext => Code::FailedPrecondition,
+        VssCode::AsyncCancelled => Code::Cancelled,
         VssCode::NotSupported => Code::Unimplemented,
         VssCode::OutOfMemory
         | VssCode::InsufficientStorage
@@ -191,13 +193,13 @@ mod tests {
         };
         check(
             Status::unavailable("broken pipe"),
-            VssCode::Unexpected,
+            VssCode::RemoteServerUnavailable,
             "broke",
         );
-        check(Status::cancelled(""), VssCode::Unexpected, "cancelled");
+        check(Status::cancelled(""), VssCode::AsyncCancelled, "cancelled");
         check(
             Status::deadline_exceeded("x"),
-            VssCode::Unexpected,
+            VssCode::AsyncCancelled,
             "deadline",
         );
         check(Status::permission_denied("no"), VssCode::AccessDenied, "no");

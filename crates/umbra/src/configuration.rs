@@ -2,11 +2,7 @@
 
 use crate::{exit::ExitKind, failure::Failure, root::Root};
 use serde::{Deserialize, Deserializer, de};
-use std::{
-    fmt, io,
-    path::Path,
-    time::Duration,
-};
+use std::{fmt, io, path::Path, time::Duration};
 use umbra_service::Limits;
 
 /// What an administrator can set. Whatever is not in the file has its default.
@@ -115,7 +111,8 @@ limits_section!(
     hold,
     stall,
     provider,
-    wait_for_set
+    wait_for_set,
+    idle_set
 );
 
 /// A duration such as `60s` or `1min 30s`.
@@ -167,7 +164,10 @@ impl Configuration {
                 .span()
                 .map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
             let place = line.map_or(String::new(), |line| format!("line {line}: "));
-            malformed(path, format!("is malformed: {place}{}", one_line(error.message())))
+            malformed(
+                path,
+                format!("is malformed: {place}{}", one_line(error.message())),
+            )
         })?;
         let limits = file.limits.into_limits();
         if limits.hold > limits.freeze_to_thaw {
@@ -206,23 +206,6 @@ fn malformed(path: &Path, what: impl fmt::Display) -> Failure {
 }
 
 impl Access {
-    /// The group's id, or `None` where there is no such group; then only root
-    /// may be a requester.
-    ///
-    /// # Errors
-    ///
-    /// The group database cannot be read.
-    pub fn group_id(&self) -> Result<Option<u32>, Failure> {
-        nix::unistd::Group::from_name(&self.group)
-            .map(|group| group.map(|group| group.gid.as_raw()))
-            .map_err(|error| {
-                Failure::new(
-                    ExitKind::Unexpected,
-                    format!("cannot look up the group {:?}: {error}", self.group),
-                )
-            })
-    }
-
     /// The ids of the users whose programs may be writers.
     ///
     /// # Errors
@@ -296,7 +279,10 @@ mod tests {
         };
         check("[limits]\nhodl = \"1s\"\n", &["line 2", "hodl"]);
         check("[limits]\nhold = 10\n", &["line 2", "duration in quotes"]);
-        check("[limits]\nhold = \"soon\"\n", &["line 2", "\"soon\"", "60s"]);
+        check(
+            "[limits]\nhold = \"soon\"\n",
+            &["line 2", "\"soon\"", "60s"],
+        );
         check("[limits]\nhold = \"0s\"\n", &["line 2", "zero"]);
         check("[limits]\nhold = \"90s\"\n", &["freeze_to_thaw"]);
         check("[limits]\nstall = \"11s\"\n", &["limits.stall"]);
@@ -307,19 +293,17 @@ mod tests {
     }
 
     #[test]
-    fn users_and_groups_are_looked_up() {
+    fn users_are_looked_up() {
         let access = Access {
-            group: "root".into(),
             writers: vec![User::Name("root".into()), User::Id(4242)],
+            ..Access::default()
         };
-        assert_eq!(access.group_id().unwrap(), Some(0));
         assert_eq!(access.writer_ids(Path::new("/f")).unwrap(), [0, 4242]);
 
         let nobody = Access {
-            group: "no-such-group".into(),
             writers: vec![User::Name("no-such-user".into())],
+            ..Access::default()
         };
-        assert_eq!(nobody.group_id().unwrap(), None);
         let failure = nobody.writer_ids(Path::new("/f")).unwrap_err();
         assert_eq!(failure.kind(), ExitKind::BadConfiguration);
     }

@@ -9,7 +9,16 @@
 //! Invariant: everything that is read or written lies under one root.
 
 pub mod command_line;
+pub mod configuration;
+pub mod daemon;
+pub mod exec;
 pub mod exit;
 pub mod failure;
+mod log;
+mod mounter;
 pub mod output;
+mod reach;
 pub mod root;
+mod signals;
+pub mod start_up;
+pub mod tasks;

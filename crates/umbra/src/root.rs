@@ -2,10 +2,8 @@
 //! socket as a whole.
 
 use crate::{exit::ExitKind, failure::Failure};
-use std::{
-    os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
+use umbra_protocol::{DEFAULT_ABSTRACT_NAME, abstract_name};
 
 /// The folder under which configuration, state and socket are; `/` for the
 /// system's own.
@@ -69,22 +67,13 @@ impl Root {
     }
 
     /// The name of the service's abstract socket, without the leading zero
-    /// byte: `umbra` for the system's own, else `umbra-` and a number that the
-    /// path gives (an abstract name has at most 107 bytes).
+    /// byte: `umbra` for the system's own.
     pub fn abstract_name(&self) -> String {
         if self.0 == Path::new("/") {
-            return "umbra".into();
+            DEFAULT_ABSTRACT_NAME.into()
+        } else {
+            abstract_name(&self.0)
         }
-        // FNV-1a: the same in every build, unlike the standard library's hash.
-        let hash = self
-            .0
-            .as_os_str()
-            .as_bytes()
-            .iter()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-            });
-        format!("umbra-{hash:016x}")
     }
 }
 

@@ -15,7 +15,7 @@ pub use listings::{
 };
 pub use progress::ProgressLine;
 pub use sets::{SetView, ShadowCopyView, VouchingWriterView, result_line};
-pub use text::{path_text, span};
+pub use text::{path_text, plain, span};
 
 use crate::{exit::ExitKind, failure::Failure};
 use serde::Serialize;

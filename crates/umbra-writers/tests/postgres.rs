@@ -251,6 +251,10 @@ async fn a_cluster_that_is_found_goes_through_a_whole_set() {
         elsewhere.join("pg_hba.conf"),
     )
     .unwrap();
+    // As an administrator does who is short of space.
+    let moved = cluster.folder.path().join("multixact");
+    std::fs::rename(cluster.data().join("pg_multixact"), &moved).unwrap();
+    std::os::unix::fs::symlink(&moved, cluster.data().join("pg_multixact")).unwrap();
     let hba = format!("hba_file={}/pg_hba.conf", elsewhere.display());
     cluster.start(&[&hba]);
 
@@ -264,7 +268,7 @@ async fn a_cluster_that_is_found_goes_through_a_whole_set() {
     assert_eq!(data.full_path(), cluster.name());
     assert_eq!(
         data.files,
-        [cluster.data(), cluster.wal(), space].map(FileSet::tree)
+        [cluster.data(), moved, cluster.wal(), space].map(FileSet::tree)
     );
     assert_eq!(
         configuration.full_path(),

@@ -191,6 +191,13 @@ impl Access {
             None if said.contains("password") || said.contains("authentication") => {
                 Attempt::Refused(said)
             }
+            Some(&SqlState::CANNOT_CONNECT_NOW) => Attempt::Failed(self.failure(
+                WriterFailureKind::Retryable,
+                format!(
+                    "it lets nobody in now ({said}); wait until it has started, or put its data \
+                     directory into `except` in writers.d/postgresql.toml"
+                ),
+            )),
             _ => Attempt::Failed(query_failure(&self.cluster, "cannot connect", error)),
         }
     }
@@ -229,12 +236,9 @@ pub(super) fn query_failure(
         Some(&(SqlState::TOO_MANY_CONNECTIONS | SqlState::OUT_OF_MEMORY | SqlState::DISK_FULL)) => {
             WriterFailureKind::OutOfResources
         }
-        Some(
-            &(SqlState::CANNOT_CONNECT_NOW
-            | SqlState::ADMIN_SHUTDOWN
-            | SqlState::CRASH_SHUTDOWN
-            | SqlState::QUERY_CANCELED),
-        ) => WriterFailureKind::Retryable,
+        Some(&(SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN | SqlState::QUERY_CANCELED)) => {
+            WriterFailureKind::Retryable
+        }
         Some(_) => WriterFailureKind::NonRetryable,
         // The connection broke: the cluster was stopped, or started again.
         None => WriterFailureKind::Retryable,

@@ -4,6 +4,8 @@
 use super::{connect::query_failure, failure};
 use std::{
     ffi::OsStr,
+    io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 use tokio_postgres::{Client, error::SqlState};
@@ -34,9 +36,10 @@ pub(super) struct Layout {
     /// As `server_version_num`: 150004 is 15.4.
     pub(super) version: i32,
     pub(super) data: PathBuf,
-    /// Where it is not in the data directory.
-    pub(super) wal: Option<PathBuf>,
-    pub(super) tablespaces: Vec<PathBuf>,
+    /// The WAL directory, and any other folder of the data directory, that is
+    /// a link out of it or a mount point.
+    elsewhere: Vec<PathBuf>,
+    tablespaces: Vec<PathBuf>,
     /// Configuration files that are not in the data directory.
     configuration: Vec<PathBuf>,
     /// The folder of its server log, where it is in the data directory.
@@ -97,7 +100,6 @@ impl Layout {
             ));
         }
         let data = resolve(cluster, Path::new(&text(1)))?;
-        let wal = resolve(cluster, &data.join("pg_wal"))?;
         let tablespaces = client
             .query(
                 "SELECT pg_tablespace_location(oid) FROM pg_tablespace ORDER BY spcname",
@@ -132,7 +134,7 @@ impl Layout {
             .filter(|folder| folder.starts_with(&data) && *folder != data);
         Ok(Self {
             version,
-            wal: (!wal.starts_with(&data)).then_some(wal),
+            elsewhere: elsewhere(cluster, &data, log.as_deref())?,
             tablespaces,
             configuration,
             log,
@@ -148,7 +150,7 @@ impl Layout {
     pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
         [&self.data]
             .into_iter()
-            .chain(&self.wal)
+            .chain(&self.elsewhere)
             .chain(&self.tablespaces)
             .map(PathBuf::as_path)
     }
@@ -211,6 +213,42 @@ impl Layout {
 /// concerns.
 pub(super) fn is_configuration(component: &str) -> bool {
     component.ends_with(&format!("\\{CONFIGURATION}"))
+}
+
+/// The folders right in the data directory that are not really in it, sorted. Those whose contents do not matter are left out; the
+/// tablespaces are asked for.
+fn elsewhere(
+    cluster: &str,
+    data: &Path,
+    log: Option<&Path>,
+) -> Result<Vec<PathBuf>, WriterFailure> {
+    let unreadable = |error: io::Error| {
+        failure(
+            cluster,
+            WriterFailureKind::NonRetryable,
+            format!("cannot look into its folder {}: {error}", data.display()),
+        )
+    };
+    let device = data.metadata().map_err(unreadable)?.dev();
+    let mut found = Vec::new();
+    for entry in data.read_dir().map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let is_needed = path
+            .file_name()
+            .and_then(OsStr::to_str)
+            .is_none_or(|name| name != "pg_tblspc" && !MADE_ANEW.contains(&name));
+        // Files come and go while the cluster runs; folders stay.
+        let Ok(facts) = path.metadata() else { continue };
+        if !is_needed || !facts.is_dir() || log == Some(&path) {
+            continue;
+        }
+        let folder = resolve(cluster, &path)?;
+        if !folder.starts_with(data) || facts.dev() != device {
+            found.push(folder);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn resolve(cluster: &str, path: &Path) -> Result<PathBuf, WriterFailure> {

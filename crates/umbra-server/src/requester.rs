@@ -1,0 +1,254 @@
+//! The requester's interface.
+
+use crate::{
+    access::Right,
+    connections::Peer,
+    sessions::{SessionStream, Sessions},
+};
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+use umbra_model::{Context, VssResult};
+use umbra_protocol::{fields, to_status, v1};
+use umbra_service::{Service, Session, WriterReport, WriterSelection};
+use umbra_writer::BackupOutcome;
+use v1::{requester_server, select_writers_request::Selection};
+
+pub(crate) struct RequesterInterface {
+    pub(crate) service: Service,
+    pub(crate) sessions: Arc<Sessions>,
+}
+
+impl RequesterInterface {
+    /// Checks the caller, makes the call in its session, and wraps the answer.
+    async fn call<R, T, F>(
+        &self,
+        request: Request<R>,
+        session_id: impl FnOnce(&R) -> &str,
+        work: impl FnOnce(Arc<Session>, R) -> F,
+    ) -> Result<Response<T>, Status>
+    where
+        F: Future<Output = VssResult<T>>,
+    {
+        let peer = Peer::of(&request, Right::Requester)?;
+        let request = request.into_inner();
+        let session = session_id(&request).to_owned();
+        self.sessions
+            .call(peer.credentials, &session, |session| work(session, request))
+            .await
+            .map(Response::new)
+            .map_err(|error| to_status(&error))
+    }
+}
+
+#[tonic::async_trait]
+impl requester_server::Requester for RequesterInterface {
+    type OpenSessionStream = SessionStream;
+
+    async fn open_session(
+        &self,
+        request: Request<v1::OpenSessionRequest>,
+    ) -> Result<Response<SessionStream>, Status> {
+        let peer = Peer::of(&request, Right::Requester)?;
+        let name = request.into_inner().name;
+        Ok(Response::new(self.sessions.open(
+            &self.service,
+            name,
+            peer.credentials,
+        )))
+    }
+
+    async fn set_context(
+        &self,
+        request: Request<v1::SetContextRequest>,
+    ) -> Result<Response<v1::SetContextResponse>, Status> {
+        self.call(
+            request,
+            |request| &request.session_id,
+            |session, request| async move {
+                let context = Context::from_value(request.context)?;
+                session.set_context(context).await?;
+                Ok(v1::SetContextResponse {})
+            },
+        )
+        .await
+    }
+
+    async fn gather_writer_metadata(
+        &self,
+        request: Request<v1::GatherWriterMetadataRequest>,
+    ) -> Result<Response<v1::GatherWriterMetadataResponse>, Status> {
+        self.call(
+            request,
+            |request| &request.session_id,
+            |session, _| async move {
+                let writers = session.gather_writer_metadata().await?;
+                Ok(v1::GatherWriterMetadataResponse {
+                    writers: writers.into_iter().map(writer_report).collect(),
+                })
+            },
+        )
+        .await
+    }
+
+    async fn select_writers(
+        &self,
+        request: Request<v1::SelectWritersRequest>,
+    ) -> Result<Response<v1::SelectWritersResponse>, Status> {
+        self.call(
+            request,
+            |request| &request.session_id,
+            |session, request| async move {
+                let field = "SelectWritersRequest.selection";
+                let selection = match fields::required(field, request.selection)? {
+                    Selection::All(true) => WriterSelection::All,
+                    Selection::None(true) => WriterSelection::None,
+                    Selection::Only(only) => WriterSelection::Only(only.names),
+                    Selection::Except(except) => WriterSelection::Except(except.names),
+                    Selection::All(false) | Selection::None(false) => {
+                        return Err(fields::invalid(field, "`false` selects nothing"));
+                    }
+                };
+                session.select_writers(selection).await?;
+                Ok(v1::SelectWritersResponse {})
+            },
+        )
+        .await
+    }
+
+    async fn start_snapshot_set(
+        &self,
+        request: Request<v1::StartSnapshotSetRequest>,
+    ) -> Result<Response<v1::StartSnapshotSetResponse>, Status> {
+        self.call(
+            request,
+            |request| &request.session_id,
+            |session, _| async move {
+                let set = session.start_snapshot_set().await?;
+                Ok(v1::StartSnapshotSetResponse {
+                    set_id: set.to_string(),
+                })
+            },
+        )
+        .await
+    }
+
+    async fn add_to_snapshot_set(
+        &self,
+        request: Request<v1::AddToSnapshotSetRequest>,
+    ) -> Result<Response<v1::AddToSnapshotSetResponse>, Status> {
+        self.call(
+            request,
+            |request| &request.session_id,
+            |session, request| async move {
+                let name = fields::name("AddToSnapshotSetRequest.volume", request.volume)?;
+                let (id, volume) = session.add_to_snapshot_set(&name).await?;
+                Ok(v1::AddToSnapshotSetResponse {
+                    shadow_copy_id: id.to_string(),
+                    volume: Some(volume.into()),
+                })
+            },
+        )
+        .await
+    }
+
+    async fn prepare_for_backup(
+        &self,
+        request: Request<v1::PrepareForBackupRequest>,
+    ) -> Result<Response<v1::PrepareForBackupResponse>, Status> {
+        self.call(
+            request,
+            |request| &request.session_id,
+            |session, _| async move {
+                session.prepare_for_backup().await?;
+                Ok(v1::PrepareForBackupResponse {})
+            },
+        )
+        .await
+    }
+
+    async fn do_snapshot_set(
+        &self,
+        request: Request<v1::DoSnapshotSetRequest>,
+    ) -> Result<Response<v1::DoSnapshotSetResponse>, Status> {
+        self.call(
+            request,
+            |request| &request.session_id,
+            |session, _| async move {
+                let set = session.do_snapshot_set().await?;
+                Ok(v1::DoSnapshotSetResponse {
+                    set: Some(set.into()),
+                })
+            },
+        )
+        .await
+    }
+
+    async fn surface(
+        &self,
+        request: Request<v1::SurfaceRequest>,
+    ) -> Result<Response<v1::SurfaceResponse>, Status> {
+        self.call(
+            request,
+            |request| &request.session_id,
+            |session, request| async move {
+                let id = fields::id("SurfaceRequest.shadow_copy_id", &request.shadow_copy_id)?;
+                let (mount, device) = session.surface(id).await?;
+                Ok(v1::SurfaceResponse {
+                    mount: Some(v1::MountSource {
+                        file_system: mount.file_system,
+                        source: fields::bytes(&mount.source),
+                        options: mount.options,
+                    }),
+                    device: device.as_deref().map(fields::bytes),
+                })
+            },
+        )
+        .await
+    }
+
+    async fn backup_complete(
+        &self,
+        request: Request<v1::BackupCompleteRequest>,
+    ) -> Result<Response<v1::BackupCompleteResponse>, Status> {
+        self.call(
+            request,
+            |request| &request.session_id,
+            |session, request| async move {
+                let outcome = if request.succeeded {
+                    BackupOutcome::Succeeded
+                } else {
+                    BackupOutcome::Failed
+                };
+                session.backup_complete(outcome).await?;
+                Ok(v1::BackupCompleteResponse {})
+            },
+        )
+        .await
+    }
+
+    async fn close_session(
+        &self,
+        request: Request<v1::CloseSessionRequest>,
+    ) -> Result<Response<v1::CloseSessionResponse>, Status> {
+        self.call(
+            request,
+            |request| &request.session_id,
+            |session, _| async move {
+                let result = session.close().await;
+                self.sessions.close(session.id());
+                result.map(|()| v1::CloseSessionResponse {})
+            },
+        )
+        .await
+    }
+}
+
+/// A writer as requesters and administrators see it.
+pub(crate) fn writer_report(report: WriterReport) -> v1::WriterReport {
+    v1::WriterReport {
+        metadata: Some(report.metadata.into()),
+        state: report.state.to_string(),
+        failure: report.failure.map(Into::into),
+        origin: report.origin,
+    }
+}

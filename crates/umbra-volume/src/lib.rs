@@ -9,14 +9,22 @@
 //! Invariant: nothing here writes to a held volume.
 
 pub mod btrfs;
+mod discovery;
 mod file_system_uuid;
+mod hold;
+mod linux_volumes;
 pub mod loop_device;
 pub mod mount;
+mod mount_table;
 pub mod namespace;
 pub mod reflink;
+mod stacking;
+mod superblock;
 mod volumes;
 
 pub use file_system_uuid::FileSystemUuid;
+pub use hold::{GUARDIAN_ARGUMENT, GuardianCommand, guardian_main};
+pub use linux_volumes::LinuxVolumes;
 pub use volumes::{
     Commit, HoldLimits, HoldReport, HoldVolume, PreparedHold, VolumeHold, VolumeListing, Volumes,
 };

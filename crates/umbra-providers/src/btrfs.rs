@@ -61,7 +61,7 @@ impl Provider for BtrfsProvider {
         if volume.file_system != "btrfs" {
             return Support::Unsupported(format!("it is {}, not btrfs", volume.file_system));
         }
-        match open_folder(&volume.mount_point).and_then(|folder| Ok(is_subvolume_root(folder)?)) {
+        match open_folder(&volume.mount_point).and_then(is_subvolume_root) {
             Ok(true) => Support::Supported(HoldMethod::Atomic),
             Ok(false) => Support::Unsupported(
                 "what is mounted there is a folder of a subvolume, not a subvolume".to_owned(),

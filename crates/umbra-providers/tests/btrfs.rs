@@ -1,4 +1,5 @@
 //! The btrfs provider on real file systems.
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod lifecycle;
 

@@ -1,6 +1,7 @@
 //! Providers fail where a test wants it, for the volume that it means, and
 //! nothing is left of the copy.
 #![cfg(feature = "failpoints")]
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod lifecycle;
 

@@ -1,4 +1,5 @@
 //! The reflink provider on real images.
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod lifecycle;
 

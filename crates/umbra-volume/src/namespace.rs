@@ -11,7 +11,10 @@
 //! its last process.
 #![allow(unsafe_code)]
 
-use crate::mount::{DetachedMount, MountRequest};
+use crate::{
+    mount::{DetachedMount, MountRequest},
+    mount_table,
+};
 use rustix::{
     fd::OwnedFd,
     fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, openat2, statx},
@@ -24,11 +27,7 @@ use rustix::{
     thread::{UnshareFlags, unshare_unsafe},
 };
 use std::{
-    ffi::OsString,
-    os::{
-        fd::{AsFd, BorrowedFd},
-        unix::ffi::OsStringExt,
-    },
+    os::fd::{AsFd, BorrowedFd},
     path::{Path, PathBuf},
 };
 use umbra_model::{VssCode, VssError, VssResult};
@@ -216,15 +215,16 @@ fn keep(mount_point: &Path, live: &[PathBuf], warnings: &mut Vec<String>) -> Vss
             ),
         )
     })?;
-    let mut wanted: Vec<(PathBuf, bool)> = mounts()?
+    let mut wanted: Vec<(PathBuf, bool)> = mount_table::read()
+        .map_err(|error| failed("read the mount table", error))?
         .into_iter()
-        .filter(|(id, path)| {
-            path != mount_point
-                && path.starts_with(mount_point)
+        .filter(|mount| {
+            mount.mount_point != mount_point
+                && mount.mount_point.starts_with(mount_point)
                 // A mount that another one hides stays hidden.
-                && mount_id(path) == Some(*id)
+                && mount_id(&mount.mount_point) == Some(mount.id.into())
         })
-        .map(|(_, path)| (path, false))
+        .map(|mount| (mount.mount_point, false))
         .collect();
     let in_root = ALWAYS_LIVE
         .iter()
@@ -304,60 +304,9 @@ fn mount_id(path: &Path) -> Option<u64> {
         .map(|found| found.stx_mnt_id)
 }
 
-/// Every mount of this namespace: id and mount point.
-fn mounts() -> VssResult<Vec<(u64, PathBuf)>> {
-    let table = std::fs::read("/proc/self/mountinfo")
-        .map_err(|error| failed("read the mount table", error))?;
-    Ok(parse_mounts(&table))
-}
-
-fn parse_mounts(table: &[u8]) -> Vec<(u64, PathBuf)> {
-    table
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| {
-            let mut fields = line.split(|byte| *byte == b' ');
-            let id = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
-            Some((id, unescaped(fields.nth(3)?)))
-        })
-        .collect()
-}
-
-/// The mount table writes blanks and the like as `\` and three octal digits.
-fn unescaped(field: &[u8]) -> PathBuf {
-    let mut path = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&first, after)) = rest.split_first() {
-        let escaped = (first == b'\\')
-            .then(|| after.get(..3))
-            .flatten()
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        path.push(escaped.unwrap_or(first));
-        rest = if escaped.is_some() {
-            &after[3..]
-        } else {
-            after
-        };
-    }
-    PathBuf::from(OsString::from_vec(path))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_mount_points_with_blanks() {
-        let table = b"27 1 254:0 / / rw - ext4 /dev/vda rw\n\
-                      36 27 0:3 /x /mnt/two\\040words\\134n rw shared:1 - tmpfs none rw\n";
-        assert_eq!(
-            parse_mounts(table),
-            [
-                (27, PathBuf::from("/")),
-                (36, PathBuf::from("/mnt/two words\\n"))
-            ]
-        );
-    }
 
     #[test]
     fn refuses_a_process_with_threads() {

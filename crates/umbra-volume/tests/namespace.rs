@@ -1,5 +1,6 @@
 //! The private view, entered by a process of its own: the example `enter_view`,
 //! since a test's process has threads.
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use std::{
     ffi::OsStr,

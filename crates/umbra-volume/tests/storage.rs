@@ -1,4 +1,5 @@
 //! Mounts, loop devices and the btrfs ioctls on real file systems.
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use std::{fs::File, path::Path, time::Duration};
 use umbra_model::{DeviceNumber, VssCode, VssResult};

@@ -67,19 +67,19 @@ mod tests {
 
     #[test]
     fn calls_come_in_the_order_of_vss() {
-        let check = |state: SetState, allowed: &[Call], next: &str| {
+        let only = |state: SetState, allowed: &[Call], next: &str| {
             for call in [
-                Call::SetContext,
-                Call::GatherWriterMetadata,
-                Call::SelectWriters,
-                Call::StartSnapshotSet,
-                Call::AddToSnapshotSet,
-                Call::PrepareForBackup,
-                Call::DoSnapshotSet,
-                Call::Surface,
-                Call::BackupComplete,
+                SetContext,
+                GatherWriterMetadata,
+                SelectWriters,
+                StartSnapshotSet,
+                AddToSnapshotSet,
+                PrepareForBackup,
+                DoSnapshotSet,
+                Surface,
+                BackupComplete,
             ] {
-                match super::check(call, state) {
+                match check(call, state) {
                     Ok(()) => assert!(allowed.contains(&call), "{call:?} in {state}"),
                     Err(error) => {
                         assert!(!allowed.contains(&call), "{call:?} in {state}");
@@ -90,7 +90,7 @@ mod tests {
             }
         };
         use Call::*;
-        check(
+        only(
             SetState::Idle,
             &[
                 SetContext,
@@ -100,12 +100,12 @@ mod tests {
             ],
             "StartSnapshotSet",
         );
-        check(
+        only(
             SetState::Initialized,
             &[GatherWriterMetadata, SelectWriters, StartSnapshotSet],
             "StartSnapshotSet",
         );
-        check(
+        only(
             SetState::SetStarted,
             &[
                 GatherWriterMetadata,
@@ -115,21 +115,21 @@ mod tests {
             ],
             "AddToSnapshotSet",
         );
-        check(
+        only(
             SetState::PreparedForBackup,
             &[DoSnapshotSet],
             "DoSnapshotSet",
         );
-        check(
+        only(
             SetState::Created,
             &[Surface, BackupComplete],
             "BackupComplete",
         );
-        check(
+        only(
             SetState::BackupComplete,
             &[Surface],
             "the end of the session",
         );
-        check(SetState::Closed, &[], "a new session");
+        only(SetState::Closed, &[], "a new session");
     }
 }

@@ -1,0 +1,9 @@
+//! The service as a whole, on a machine in memory: no root, no storage.
+//!
+//! The clock is paused: time-outs pass at once.
+
+mod administration;
+mod crash;
+mod faults;
+mod sim;
+mod way;

@@ -272,3 +272,41 @@ impl Place {
         self.inode == 256
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(file_system: &str, device: (u32, u32), root: &str, why: &str) {
+        let mount = Mount {
+            id: 1,
+            number: DeviceNumber {
+                major: device.0,
+                minor: device.1,
+            },
+            root: root.into(),
+            mount_point: "/no/such/mount".into(),
+            read_only: false,
+            file_system: file_system.to_owned(),
+            source: "/dev/no-such-device".into(),
+        };
+        let machine = Machine { mounts: Vec::new() };
+        let error = machine.examine(&mount).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+
+    #[test]
+    fn says_why_a_mount_is_no_volume() {
+        check("vfat", (8, 1), "/", "vfat cannot be frozen");
+        check("iso9660", (11, 0), "/", "iso9660 cannot be frozen");
+        check("fuseblk", (8, 1), "/", "fuseblk cannot be frozen");
+        check("tmpfs", (0, 25), "/", "memory");
+        check("overlay", (0, 25), "/", "folders of other file systems");
+        check("nfs4", (0, 25), "/", "another machine");
+        check("fuse.sshfs", (0, 25), "/", "served by a program");
+        check("proc", (0, 21), "/", "no data on a block device");
+        check("ext4", (8, 1), "/data", "only the folder /data");
+        check("ext4", (8, 1), "/", "cannot be looked at");
+    }
+}

@@ -238,11 +238,7 @@ fn whole(machine: &Machine, mount: &Mount, place: Place) -> Option<Volume> {
     volumes
         .iter()
         .find(|volume| volume.number == place.number)
-        .or_else(|| {
-            volumes
-                .iter()
-                .find(|volume| volume.number == mount.number)
-        })
+        .or_else(|| volumes.iter().find(|volume| volume.number == mount.number))
         .cloned()
 }
 

@@ -88,7 +88,11 @@ fn path(field: &[u8]) -> PathBuf {
     while let Some((first, after)) = rest.split_first() {
         let escaped = (*first == b'\\').then(|| octal(after)).flatten();
         plain.push(escaped.unwrap_or(*first));
-        rest = if escaped.is_some() { &after[3..] } else { after };
+        rest = if escaped.is_some() {
+            &after[3..]
+        } else {
+            after
+        };
     }
     PathBuf::from(OsString::from_vec(plain))
 }
@@ -147,7 +151,11 @@ mod tests {
 
     #[test]
     fn a_torn_line_is_an_error() {
-        for line in [&b"1 1 8:1 / /a rw ext4\n"[..], b"x\n", b"1 1 8 / /a rw - ext4 s o\n"] {
+        for line in [
+            &b"1 1 8:1 / /a rw ext4\n"[..],
+            b"x\n",
+            b"1 1 8 / /a rw - ext4 s o\n",
+        ] {
             assert!(parse(line).is_err(), "{line:?}");
         }
     }

@@ -21,7 +21,7 @@ use std::{
 use umbra_model::{VssCode, VssError, VssResult};
 
 /// All of it is in memory while the hold lasts, so no more than is needed.
-const STACK: usize = 512 * 1024;
+const STACK: usize = 1024 * 1024;
 const PULSE_STACK: usize = 128 * 1024;
 const PULSE: Duration = Duration::from_millis(20);
 
@@ -166,9 +166,7 @@ fn at_committed() -> VssResult<()> {
 }
 
 fn at_releasing() -> VssResult<()> {
-    fail::fail_point!("hold::releasing", |_| Err(injected(
-        "after the first thaw"
-    )));
+    fail::fail_point!("hold::releasing", |_| Err(injected("after the first thaw")));
     Ok(())
 }
 
@@ -209,7 +207,10 @@ impl Pulse {
 }
 
 fn thaw_all(volumes: &[HeldVolume], ledger: &Ledger<'_>) {
-    let mut order: Vec<_> = volumes.iter().filter(|volume| volume.slot.is_some()).collect();
+    let mut order: Vec<_> = volumes
+        .iter()
+        .filter(|volume| volume.slot.is_some())
+        .collect();
     order.sort_unstable_by_key(|volume| volume.slot);
     for volume in order {
         volume.thaw(&Mutex::default(), ledger);

@@ -192,7 +192,9 @@ impl Guardian {
         let (length, _) = recv(socket, &mut said[..], RecvFlags::empty())?;
         match &said[..length] {
             said if said == answer => Ok(()),
-            [] => Err(io::Error::other("it ended at once; is it the right program?")),
+            [] => Err(io::Error::other(
+                "it ended at once; is it the right program?",
+            )),
             said => Err(io::Error::other(String::from_utf8_lossy(said).into_owned())),
         }
     }

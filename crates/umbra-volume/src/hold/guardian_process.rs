@@ -14,9 +14,7 @@ use super::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::{Errno, IoSliceMut},
-    net::{
-        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recv, recvmsg, send,
-    },
+    net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recv, recvmsg, send},
 };
 use std::{
     fs, io,

@@ -57,9 +57,11 @@ impl Plan {
             if frozen.is_empty() {
                 continue;
             }
-            let (now, later): (Vec<_>, Vec<_>) = atomic
-                .iter()
-                .partition(|part| frozen.iter().any(|lower| parts[**part].under.contains(lower)));
+            let (now, later): (Vec<_>, Vec<_>) = atomic.iter().partition(|part| {
+                frozen
+                    .iter()
+                    .any(|lower| parts[**part].under.contains(lower))
+            });
             atomic = later;
             // One after the other: back to back.
             steps.extend(now.into_iter().map(|part| Step::Commit(vec![part])));
@@ -157,10 +159,7 @@ mod tests {
     fn atomic_ones_come_last_and_back_to_back() {
         check(&[('a', &[])], "| C0 /");
         check(&[('a', &[]), ('a', &[])], "| C0 C1 /");
-        check(
-            &[('a', &[]), ('f', &[]), ('a', &[])],
-            "F1 | C1 C0 C2 / 1",
-        );
+        check(&[('a', &[]), ('f', &[]), ('a', &[])], "F1 | C1 C0 C2 / 1");
     }
 
     #[test]

@@ -35,7 +35,9 @@ pub(super) fn report(begun: Instant, volumes: &[(HoldMethod, Moments)]) -> HoldR
             .collect(),
         held: first_freeze
             .zip(last_thaw)
-            .map_or(Duration::ZERO, |(first, last)| last.saturating_duration_since(first)),
+            .map_or(Duration::ZERO, |(first, last)| {
+                last.saturating_duration_since(first)
+            }),
         skew: skew(volumes),
     }
 }
@@ -62,7 +64,9 @@ fn skew(volumes: &[(HoldMethod, Moments)]) -> Duration {
         Duration::ZERO
     };
     let still_from = of(HoldMethod::Freeze).filter_map(|of| of.frozen).max();
-    let still_until = of(HoldMethod::Freeze).filter_map(|of| of.thaw_started).min();
+    let still_until = of(HoldMethod::Freeze)
+        .filter_map(|of| of.thaw_started)
+        .min();
     let before = still_from.map(|from| from.saturating_duration_since(first));
     let after = still_until.map(|until| last.saturating_duration_since(until));
     [Some(spread), before, after]

@@ -115,8 +115,7 @@ impl<'a> Ledger<'a> {
             return false;
         };
         let overdue = now() >= self.board.deadline.load(SeqCst).saturating_add(GRACE);
-        (overdue || guardian.is_gone())
-            && self.board.advance(Phase::Holding, Phase::EndedByService)
+        (overdue || guardian.is_gone()) && self.board.advance(Phase::Holding, Phase::EndedByService)
     }
 
     /// An end by one of the watchers is a failure like others; it is noted when
@@ -140,7 +139,10 @@ impl<'a> Ledger<'a> {
         };
         let error = VssError::new(VssCode::HoldWritesTimeout, message);
         let mut failures = lock(&self.failures);
-        if !failures.iter().any(|known| known.message() == error.message()) {
+        if !failures
+            .iter()
+            .any(|known| known.message() == error.message())
+        {
             failures.push(error);
         }
     }

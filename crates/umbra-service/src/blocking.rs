@@ -1,7 +1,13 @@
 //! Calls that block, kept off the event loop.
 
 use crate::cancel::Cancel;
-use std::time::Duration;
+use std::{
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 use tokio::{
     task::{JoinHandle, spawn_blocking},
     time::{Instant, sleep_until, timeout},
@@ -64,6 +70,25 @@ pub(crate) fn did_not_come_back(what: &str, limit: Duration) -> VssError {
             limit.as_secs_f32()
         ),
     )
+}
+
+/// Runs a step of a set so that a panic in it, too, leads to the abort path.
+///
+/// # Errors
+///
+/// The step's own, or `VSS_E_UNEXPECTED` where it panicked.
+pub(crate) async fn contained<T>(step: impl Future<Output = VssResult<T>>) -> VssResult<T> {
+    let mut step = pin!(step);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| step.as_mut().poll(context)));
+        polled.unwrap_or_else(|_| {
+            Poll::Ready(Err(VssError::new(
+                VssCode::Unexpected,
+                "making the shadow copy set broke off; this is a defect of Umbra",
+            )))
+        })
+    })
+    .await
 }
 
 /// What came of waiting for a call.

@@ -132,9 +132,11 @@ impl CatalogError {
             Self::Encode(_) => VssCode::VolumeNotSupported,
             _ => VssCode::Unexpected,
         };
-        let advice = match code {
-            VssCode::InsufficientStorage => "make room and try again",
-            VssCode::VolumeNotSupported => "mount the volume under a name that is valid UTF-8",
+        let advice = match (&self, code) {
+            (Self::Newer(..), _) => "use that version of Umbra",
+            (_, VssCode::InsufficientStorage) => "make room and try again",
+            (_, VssCode::VolumeNotSupported) => "mount the volume under a name that is UTF-8",
+            (_, VssCode::AccessDenied) => "run this as root",
             _ => {
                 "nothing in it was changed; move the file away to start with an empty catalog, \
                  which knows none of the copies that there are"
@@ -202,6 +204,7 @@ impl Catalog {
     ///
     /// `VSS_E_INSUFFICIENT_STORAGE`, or the catalog cannot be used.
     pub(crate) fn begin(&self, record: &Record) -> VssResult<()> {
+        #[cfg(feature = "failpoints")]
         fail::fail_point!("catalog::begin", |_| Err(failed_on_purpose("begin")));
         self.put(record)
     }
@@ -212,6 +215,7 @@ impl Catalog {
     ///
     /// As [`Catalog::begin`].
     pub(crate) fn finish(&self, record: &Record) -> VssResult<()> {
+        #[cfg(feature = "failpoints")]
         fail::fail_point!("catalog::finish", |_| Err(failed_on_purpose("finish")));
         self.put(record)
     }
@@ -226,6 +230,7 @@ impl Catalog {
     ///
     /// As [`Catalog::begin`].
     pub(crate) fn remove(&self, set: SetId) -> VssResult<()> {
+        #[cfg(feature = "failpoints")]
         fail::fail_point!("catalog::remove", |_| Err(failed_on_purpose("remove")));
         self.edit(set, |_| None)
     }
@@ -324,4 +329,21 @@ fn failed_on_purpose(write: &str) -> VssError {
         VssCode::InsufficientStorage,
         format!("cannot write to the catalog: the fail point catalog::{write} is on"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_another_layout_is_refused() {
+        let check = |json: &str, expected: &str| {
+            let error = decode("key", json.as_bytes()).unwrap_err();
+            let error = error.into_error("read", Path::new("/c")).to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        check(r#"{"version":2,"sets":[]}"#, "newer Umbra wrote");
+        check(r#"{"version":1}"#, "not readable");
+        check("nonsense", "not readable");
+    }
 }

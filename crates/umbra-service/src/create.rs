@@ -93,6 +93,7 @@ impl Making<'_> {
             froze.elapsed()
         };
 
+        self.end_hold().await?;
         self.enter(SetState::PreFinalCommit, "copies are made")
             .await?;
         self.step(Step::PreFinalCommit, None).await?;
@@ -248,6 +249,16 @@ impl Making<'_> {
         freeze::thaw(&self.service.writers, &mut self.set.participants, patience).await
     }
 
+    /// Ends the guardian, once nobody is frozen who would have to wait for it.
+    async fn end_hold(&mut self) -> VssResult<()> {
+        let hold = self.set.hold.take();
+        off_loop(move || {
+            drop(hold);
+            Ok(())
+        })
+        .await
+    }
+
     /// Holds every volume, commits every copy, releases. Nothing is logged,
     /// written or sent from here until the hold is back.
     async fn hold(&mut self, window: Instant) -> VssResult<(HoldReport, WallClock)> {
@@ -299,6 +310,7 @@ impl Making<'_> {
                 ));
             }
         };
+        self.set.hold = Some(returned.hold);
         for (copy, pending) in self.set.copies.iter_mut().zip(returned.pendings) {
             copy.pending = Some(pending);
         }
@@ -309,13 +321,6 @@ impl Making<'_> {
         let instant = began + instant_of(&report);
         let since_epoch = instant.duration_since(UNIX_EPOCH).unwrap_or_default();
         let nanoseconds = u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX);
-        // The guardian ends here, off the event loop.
-        let hold = returned.hold;
-        off_loop(move || {
-            drop(hold);
-            Ok(())
-        })
-        .await?;
         Ok((report, WallClock(nanoseconds)))
     }
 }

@@ -11,7 +11,8 @@ pub struct Limits {
     pub prepare_for_backup: Duration,
     /// A writer's answer to PrepareForSnapshot: checkpoints may be slow.
     pub prepare_for_snapshot: Duration,
-    /// A writer's answer to Freeze.
+    /// A writer's answer to Freeze. Less than `freeze_to_thaw`, so that a writer
+    /// that hangs is found before the time of the set as a whole is over.
     pub freeze: Duration,
     /// A writer's answer to Thaw.
     pub thaw: Duration,
@@ -44,8 +45,8 @@ impl Default for Limits {
             identify: Duration::from_secs(30),
             prepare_for_backup: minutes(10),
             prepare_for_snapshot: minutes(10),
-            freeze: minutes(1),
-            thaw: minutes(1),
+            freeze: Duration::from_secs(50),
+            thaw: Duration::from_secs(50),
             post_snapshot: minutes(10),
             backup_complete: minutes(10),
             backup_shutdown: minutes(1),

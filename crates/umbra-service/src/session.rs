@@ -2,7 +2,7 @@
 
 use crate::{
     Progress, Requester, SetState, WriterReport, WriterSelection,
-    blocking::within,
+    blocking::{contained, within},
     cancel::{Cancel, CancelReason},
     copies::{Begun, CopyInMaking},
     create::Making,
@@ -547,7 +547,7 @@ impl SessionInner {
         if with_writers && state.gathered.is_none() {
             return Err(bad_state(Call::PrepareForBackup, "GatherWriterMetadata"));
         }
-        let result = self.prepare_writers(state).await;
+        let result = contained(self.prepare_writers(state)).await;
         self.settle(state, result).await
     }
 
@@ -612,13 +612,12 @@ impl SessionInner {
         if with_writers && self.standing().0 == SetState::SetStarted {
             return Err(bad_state(Call::DoSnapshotSet, "PrepareForBackup"));
         }
-        let result = Making {
+        let mut making = Making {
             service: &self.service,
             session: &self,
             set: making,
-        }
-        .make()
-        .await;
+        };
+        let result = contained(making.make()).await;
         let set = self.settle(state, result).await?;
         if let Some(making) = state.making.take() {
             state.remember_told(&making.participants);

@@ -373,5 +373,21 @@ async fn every_state_and_every_write_has_its_fail_point() {
     }
     check("catalog::begin", VssCode::InsufficientStorage).await;
     check("catalog::finish", VssCode::InsufficientStorage).await;
+    // An intent that cannot be taken back is no harm: the next set does it.
+    let machine = Machine::new();
+    let service = machine.service(Limits::default());
+    let session = started(&service, Context::AppRollback).await.unwrap();
+    fail::cfg("catalog::remove", "return").unwrap();
+    machine.script("release", Fault::Veto);
+    let error = make(&session).await.unwrap_err();
+    assert!(
+        error.later()[0].message().starts_with("while undoing"),
+        "{error:?}"
+    );
+    machine.forgive();
+    fail::remove("catalog::remove");
+    session.start_snapshot_set().await.unwrap();
+    session.close().await.unwrap();
+    machine.assert_clean(&service, "catalog::remove").await;
     scenario.teardown();
 }

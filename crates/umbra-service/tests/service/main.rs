@@ -2,6 +2,8 @@
 //!
 //! The clock is paused: time-outs pass at once.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod administration;
 mod crash;
 mod faults;

@@ -77,6 +77,24 @@ pub fn volume(mount_point: &str, number: u32) -> Volume {
 impl Machine {
     /// With the volumes `/sim/a`, `/sim/b`, `/sim/a/inner`.
     pub fn new() -> Arc<Self> {
+        Self::of(vec![
+            volume("/sim/a", 1),
+            volume("/sim/b", 2),
+            volume("/sim/a/inner", 3),
+        ])
+    }
+
+    /// With the volumes `/sim/0` and so on.
+    pub fn with_volumes(count: u32) -> Arc<Self> {
+        let numbers = 0..count;
+        Self::of(
+            numbers
+                .map(|number| volume(&format!("/sim/{number}"), number))
+                .collect(),
+        )
+    }
+
+    fn of(volumes: Vec<Volume>) -> Arc<Self> {
         Arc::new(Self {
             directory: tempfile::tempdir().unwrap(),
             log: Mutex::default(),
@@ -87,11 +105,7 @@ impl Machine {
             copies: Mutex::default(),
             mounts: Mutex::default(),
             busy_mounts: Mutex::default(),
-            volumes: vec![
-                volume("/sim/a", 1),
-                volume("/sim/b", 2),
-                volume("/sim/a/inner", 3),
-            ],
+            volumes,
             skew: Mutex::default(),
         })
     }

@@ -20,7 +20,7 @@ async fn goes_the_way_of_the_diagram() {
     assert_eq!(set.consistency.level, Consistency::Application, "{set:?}");
     assert_eq!(set.writers.len(), 3);
     assert_eq!(set.copies.len(), 2);
-    assert_eq!(service.sets().await.unwrap(), [set.clone()]);
+    assert_eq!(service.sets().await.unwrap()[0], set);
     session
         .backup_complete(BackupOutcome::Succeeded)
         .await
@@ -322,4 +322,45 @@ async fn an_instance_registers_once() {
     drop(first);
     let _again = service.register_writer(writer, "test".into()).unwrap();
     assert_eq!(service.writers().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_writers_nobody_needs_to_be_prepared() {
+    let machine = Machine::new();
+    let service = machine.service(Limits::default());
+    let _writers = three_writers(&machine, &service);
+    for context in [Context::Backup, Context::FileShareBackup] {
+        let session = service.open_session(requester("backup"));
+        session.set_context(context).await.unwrap();
+        session.select_writers(WriterSelection::None).await.unwrap();
+        session.start_snapshot_set().await.unwrap();
+        session
+            .add_to_snapshot_set(Path::new("/sim/a"))
+            .await
+            .unwrap();
+        let set = session.do_snapshot_set().await.unwrap();
+        assert_eq!(set.times.frozen, Duration::ZERO);
+        session.close().await.unwrap();
+    }
+    assert!(!machine.log().iter().any(|line| line.starts_with("db")));
+    let session = service.open_session(requester("backup"));
+    let error = session.set_context(Context::All).await.unwrap_err();
+    assert_eq!(error.code(), VssCode::UnsupportedContext);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_has_at_most_64_volumes_and_each_once() {
+    let machine = Machine::with_volumes(65);
+    let service = machine.service(Limits::default());
+    let session = service.open_session(requester("backup"));
+    session.start_snapshot_set().await.unwrap();
+    for number in 0..64 {
+        let name = format!("/dev/sim{number}");
+        session.add_to_snapshot_set(Path::new(&name)).await.unwrap();
+    }
+    let error = session
+        .add_to_snapshot_set(Path::new("/dev/sim64"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), VssCode::MaximumNumberOfVolumesReached);
 }

@@ -4,243 +4,34 @@
 // Clippy's exemption for tests does not reach what tests share.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod cluster;
 mod support;
 
+use cluster::{Cluster, PORT, PROGRAMS};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     io::Write,
-    os::unix::{fs::PermissionsExt, process::CommandExt},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::Arc,
-    thread,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI32, Ordering},
+    },
     time::{Duration, Instant},
 };
 use support::event;
-use tempfile::TempDir;
 use umbra_documents::FileSet;
-use umbra_writer::{BackupOutcome, SetEvent, Writer, WriterFailureKind, WriterSource};
-use umbra_writers::{ClusterConfig, PostgresConfig, PostgresSource, RelayCommand};
-
-const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
-const PORT: u16 = 5439;
-
-/// Starts the postmaster and, when its input ends, for whatever reason, stops
-/// it at once.
-const KEEPER: &str = r#""$@" & pid=$!; read -r line; kill -QUIT $pid 2>/dev/null; wait $pid"#;
-
-struct Cluster {
-    folder: TempDir,
-    owner: (u32, u32),
-    keeper: Option<Child>,
-}
-
-impl Cluster {
-    /// A cluster with its WAL and its socket outside of its data directory.
-    fn new(initdb: &[&str], settings: &[&str]) -> Self {
-        assert!(
-            Path::new(PROGRAMS).join("initdb").exists(),
-            "this test needs PostgreSQL 15 in {PROGRAMS}: apt install postgresql-15"
-        );
-        let owner = (id("-u"), id("-g"));
-        let folder = tempfile::Builder::new()
-            .prefix("umbra-pg")
-            .tempdir_in("/tmp")
-            .unwrap();
-        for path in [folder.path(), &folder.path().join("s")] {
-            std::fs::create_dir_all(path).unwrap();
-            std::os::unix::fs::chown(path, Some(owner.0), Some(owner.1))
-                .expect("this test runs PostgreSQL as another user and needs root");
-        }
-        let mut cluster = Self {
-            folder,
-            owner,
-            keeper: None,
-        };
-        // Other programs under test may not be reachable for the user.
-        std::fs::copy(env!("CARGO_BIN_EXE_umbra-relay"), cluster.relay()).unwrap();
-        let output = cluster
-            .command(&format!("{PROGRAMS}/initdb"))
-            .args(["-N", "--no-instructions", "-E", "UTF8", "--locale", "C"])
-            .arg("-D")
-            .arg(cluster.data())
-            .arg("-X")
-            .arg(cluster.wal())
-            .args(initdb)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        cluster.start(settings);
-        cluster
-    }
-
-    fn start(&mut self, settings: &[&str]) {
-        let mut command = self.command("sh");
-        command
-            .args(["-c", KEEPER, "sh"])
-            .arg(format!("{PROGRAMS}/postgres"))
-            .arg("-D")
-            .arg(self.data())
-            .args(["-c", "listen_addresses=", "-p", &PORT.to_string()])
-            .arg("-k")
-            .arg(self.socket())
-            .args(["-c", "shared_buffers=16MB", "-c", "fsync=off"]);
-        for setting in settings {
-            command.args(["-c", setting]);
-        }
-        let log = std::fs::File::create(self.folder.path().join("log")).unwrap();
-        let keeper = command
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.keeper = Some(keeper);
-        let begun = Instant::now();
-        let ready = || {
-            let status = self
-                .command(&format!("{PROGRAMS}/pg_isready"))
-                .arg("-q")
-                .arg("-h")
-                .arg(self.socket())
-                .args(["-p", &PORT.to_string()])
-                .status();
-            status.unwrap().success()
-        };
-        while !ready() {
-            assert!(
-                begun.elapsed() < Duration::from_secs(60),
-                "the cluster did not start: {}",
-                std::fs::read_to_string(self.folder.path().join("log")).unwrap()
-            );
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn stop(&mut self) {
-        if let Some(mut keeper) = self.keeper.take() {
-            drop(keeper.stdin.take());
-            let _ = keeper.wait();
-        }
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command
-            .uid(self.owner.0)
-            .gid(self.owner.1)
-            .current_dir("/")
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin");
-        command
-    }
-
-    fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
-    }
-
-    fn wal(&self) -> PathBuf {
-        self.folder.path().join("wal")
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.folder.path().join("s")
-    }
-
-    fn relay(&self) -> PathBuf {
-        self.folder.path().join("relay")
-    }
-
-    fn name(&self) -> String {
-        self.data().display().to_string()
-    }
-
-    fn sql(&self, statement: &str) -> String {
-        let output = self
-            .command(&format!("{PROGRAMS}/psql"))
-            .arg("-h")
-            .arg(self.socket())
-            .args(["-p", &PORT.to_string(), "-d", "postgres", "-XAtqc"])
-            .arg(statement)
-            .env("PGPASSWORD", "right")
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{statement}: {output:?}");
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    }
-
-    fn postmaster(&self) -> Pid {
-        let file = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
-        Pid::from_raw(file.lines().next().unwrap().parse().unwrap()).unwrap()
-    }
-
-    /// Only the clusters of this test.
-    fn discovery(&self) -> PostgresConfig {
-        PostgresConfig {
-            below: vec![self.folder.path().into()],
-            ..PostgresConfig::default()
-        }
-    }
-
-    fn configured(&self) -> ClusterConfig {
-        ClusterConfig {
-            name: "orders".into(),
-            host: self.socket(),
-            port: PORT,
-            user: "postgres".into(),
-            database: "postgres".into(),
-            os_user: None,
-            passfile: None,
-        }
-    }
-
-    fn source(&self, config: PostgresConfig) -> PostgresSource {
-        PostgresSource::new(config, RelayCommand::new(self.relay()))
-    }
-
-    async fn found(&self) -> Arc<dyn Writer> {
-        self.source(self.discovery()).writers().await.remove(0)
-    }
-
-    async fn with(&self, cluster: ClusterConfig) -> Arc<dyn Writer> {
-        let config = PostgresConfig {
-            clusters: vec![cluster],
-            ..self.discovery()
-        };
-        self.source(config).writers().await.remove(0)
-    }
-
-    fn event(&self) -> SetEvent {
-        event(self.folder.path(), &[self.name()])
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-fn id(option: &str) -> u32 {
-    let output = Command::new("id")
-        .args([option, "postgres"])
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.trim()
-        .parse()
-        .expect("this test needs the user postgres: apt install postgresql-15")
-}
+use umbra_testbed::{Disk, Format, Testbed, run};
+use umbra_writer::{BackupOutcome, SetEvent, WriterFailureKind, WriterSource};
+use umbra_writers::ClusterConfig;
 
 #[tokio::test]
 async fn a_cluster_that_is_found_goes_through_a_whole_set() {
     let mut cluster = Cluster::new(&["-A", "peer"], &[]);
     let space = cluster.folder.path().join("space");
     let elsewhere = cluster.folder.path().join("etc");
-    for folder in [&space, &elsewhere] {
-        std::fs::create_dir(folder).unwrap();
-        std::os::unix::fs::chown(folder, Some(cluster.owner.0), Some(cluster.owner.1)).unwrap();
-    }
+    cluster.give(&space);
+    cluster.give(&elsewhere);
     cluster.sql(&format!(
         "CREATE TABLESPACE space LOCATION '{}'",
         space.display()
@@ -485,4 +276,148 @@ async fn a_checkpoint_that_nobody_waits_for_is_cancelled() {
     tokio::task::block_in_place(|| wait_for("0"));
     kill_process(checkpointer, Signal::CONT).unwrap();
     assert!(result.unwrap_err().is_cancelled());
+}
+
+/// What docs/writers.md says about volumes that are held: PostgreSQL is not
+/// stopped, and the worst settings do no harm to the copy.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_held_volumes_recovers_with_every_commit() {
+    let bed = Testbed::new();
+    std::fs::set_permissions(bed.folder(), PermissionsExt::from_mode(0o755)).unwrap();
+    let disks = [bed.disk(Format::Ext4, 256), bed.disk(Format::Ext4, 256)];
+    let owned = |mount: &Path| {
+        std::fs::set_permissions(mount, PermissionsExt::from_mode(0o777)).unwrap();
+    };
+    disks.iter().for_each(|disk| owned(&disk.mount));
+    let [data, wal] = &disks;
+    let settings = ["fsync=off", "full_page_writes=off", "max_wal_size=32MB"];
+    let cluster = Cluster::in_folders(&data.mount, &wal.mount, &["-A", "trust"], &settings);
+    cluster.sql("CREATE TABLE log (number int PRIMARY KEY, filling text)");
+    let load = Load::on(&cluster).await;
+    load.wait_until_more_than(200).await;
+
+    let writer = cluster.found().await;
+    let mut set = event(&data.mount, &[cluster.name()]);
+    let veto = writer.prepare_for_backup(&set).await.unwrap_err();
+    assert_eq!(veto.kind, WriterFailureKind::InconsistentSnapshot, "{veto}");
+    set.volumes.extend(event(&wal.mount, &[]).volumes);
+    writer.prepare_for_backup(&set).await.unwrap();
+    writer.prepare_for_snapshot(&set).await.unwrap();
+    load.wait_until_more_than(load.committed() + 200).await;
+    writer.freeze(&set).await.unwrap();
+    let committed = load.committed();
+    disks.iter().for_each(Disk::freeze);
+    let copies = disks
+        .each_ref()
+        .map(|disk| disk.image.with_extension("copy"));
+    for (disk, copy) in disks.iter().zip(&copies) {
+        run(
+            "cp",
+            [
+                "--sparse=always".as_ref(),
+                disk.image.as_os_str(),
+                copy.as_os_str(),
+            ],
+        );
+    }
+    disks.iter().rev().for_each(Disk::thaw);
+    writer.thaw(&set).await.unwrap();
+    load.wait_until_more_than(committed + 200).await;
+    drop(load);
+
+    let mounts = copies.each_ref().map(|copy| copy.with_extension("mnt"));
+    for (copy, mount) in copies.iter().zip(&mounts) {
+        std::fs::create_dir(mount).unwrap();
+        run(
+            "mount",
+            [
+                "-o".as_ref(),
+                "loop".as_ref(),
+                copy.as_os_str(),
+                mount.as_os_str(),
+            ],
+        );
+        bed.will_unmount(mount);
+    }
+    let mut recovered = Cluster::copied(&mounts[0], &mounts[1]);
+    std::fs::remove_file(recovered.data().join("postmaster.pid")).unwrap();
+    std::fs::remove_file(recovered.data().join("pg_wal")).unwrap();
+    std::os::unix::fs::symlink(recovered.wal(), recovered.data().join("pg_wal")).unwrap();
+    recovered.start(&[]);
+    let count = |clause: &str| -> i32 {
+        let query = format!("SELECT coalesce({clause}, 0) FROM log");
+        recovered.sql(&query).parse().unwrap()
+    };
+    assert!(count("max(number)") >= committed);
+    assert_eq!(
+        count("count(*)"),
+        count("max(number)"),
+        "one in between is missing"
+    );
+    let check = recovered
+        .command(&format!("{PROGRAMS}/pg_amcheck"))
+        .arg("-h")
+        .arg(recovered.socket())
+        .args([
+            "-p",
+            &PORT.to_string(),
+            "-d",
+            "postgres",
+            "--install-missing",
+        ])
+        .output()
+        .unwrap();
+    assert!(check.status.success(), "{check:?}");
+}
+
+/// A client that commits without a pause.
+struct Load {
+    committed: Arc<AtomicI32>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Load {
+    async fn on(cluster: &Cluster) -> Self {
+        let socket = cluster.socket().join(format!(".s.PGSQL.{PORT}"));
+        let stream = tokio::net::UnixStream::connect(socket).await.unwrap();
+        let (client, connection) = tokio_postgres::Config::new()
+            .user("postgres")
+            .connect_raw(stream, tokio_postgres::NoTls)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        let committed = Arc::new(AtomicI32::new(0));
+        let task = tokio::spawn({
+            let committed = Arc::clone(&committed);
+            async move {
+                for number in 1.. {
+                    let statement = "INSERT INTO log VALUES ($1, repeat('x', 700))";
+                    client.execute(statement, &[&number]).await.unwrap();
+                    committed.store(number, Ordering::SeqCst);
+                }
+            }
+        });
+        Self { committed, task }
+    }
+
+    fn committed(&self) -> i32 {
+        self.committed.load(Ordering::SeqCst)
+    }
+
+    async fn wait_until_more_than(&self, count: i32) {
+        let begun = Instant::now();
+        while self.committed() <= count {
+            assert!(
+                begun.elapsed() < Duration::from_secs(30),
+                "nothing committed"
+            );
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }

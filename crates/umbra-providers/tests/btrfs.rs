@@ -4,24 +4,12 @@
 mod lifecycle;
 
 use lifecycle::*;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use umbra_model::{HoldMethod, Volume, VssCode};
 use umbra_provider::{Presence, Provider, Support};
 use umbra_providers::{BtrfsProvider, STORAGE_FOLDER};
 use umbra_testbed::{Disk, Format, Testbed, run};
 use umbra_volume::btrfs;
-
-fn volume(disk: &Disk) -> Volume {
-    volume_at(&disk.mount, disk)
-}
-
-fn volume_at(mount: &Path, disk: &Disk) -> Volume {
-    let folder = std::fs::File::open(mount).unwrap();
-    Volume {
-        subvolume: Some(btrfs::subvolume_id(&folder).unwrap()),
-        ..lifecycle::volume(mount, &disk.device, "btrfs")
-    }
-}
 
 /// A subvolume of a disk, mounted by its name.
 fn subvolume(bed: &Testbed, disk: &Disk, name: &str) -> PathBuf {
@@ -51,7 +39,7 @@ fn a_copy_shows_the_instant_while_its_volume_goes_on() {
     let bed = Testbed::new();
     let provider = BtrfsProvider::default();
     let disk = bed.disk(Format::Btrfs, 200);
-    let volume = volume(&disk);
+    let volume = volume(&disk.mount);
     assert_eq!(
         provider.is_volume_supported(&volume),
         Support::Supported(HoldMethod::Atomic)
@@ -101,7 +89,7 @@ fn a_subvolume_is_copied_by_itself() {
     std::fs::write(disk.mount.join("outside"), "of the subvolume").unwrap();
     let data = subvolume(&bed, &disk, "data");
     fill(&data);
-    let volume = volume_at(&data, &disk);
+    let volume = volume(&data);
     let expected = contents(&data);
     let copy = make(&provider, &volume, || (), || ()).unwrap();
     disturb(&data);
@@ -117,7 +105,7 @@ fn abort_leaves_nothing_after_any_step() {
     let bed = Testbed::new();
     let provider = BtrfsProvider::default();
     let disk = bed.disk(Format::Btrfs, 200);
-    let volume = volume(&disk);
+    let volume = volume(&disk.mount);
     let before = in_use(&bed);
     for steps in 0..=STEPS.len() {
         let copy = planned(&provider, &volume).unwrap();
@@ -139,7 +127,7 @@ fn a_half_made_copy_of_a_dead_service_is_deleted() {
     let bed = Testbed::new();
     let provider = BtrfsProvider::default();
     let disk = bed.disk(Format::Btrfs, 200);
-    let volume = volume(&disk);
+    let volume = volume(&disk.mount);
     for steps in 0..=STEPS.len() {
         let copy = planned(&provider, &volume).unwrap();
         let mut pending = begin(&provider, &copy).unwrap();
@@ -158,7 +146,7 @@ fn the_folder_stays_while_a_copy_is_in_it_or_in_the_making() {
     let bed = Testbed::new();
     let provider = BtrfsProvider::default();
     let disk = bed.disk(Format::Btrfs, 200);
-    let volume = volume(&disk);
+    let volume = volume(&disk.mount);
     let first = make(&provider, &volume, || (), || ()).unwrap();
     let second = planned(&provider, &volume).unwrap();
     let mut pending = begin(&provider, &second).unwrap();
@@ -180,7 +168,7 @@ fn copies_are_found_when_their_volume_is_not_mounted() {
     let disk = bed.disk(Format::Btrfs, 200);
     let data = subvolume(&bed, &disk, "data");
     fill(&data);
-    let volume = volume_at(&data, &disk);
+    let volume = volume(&data);
     let expected = contents(&data);
     let [one, two, three] = [(); 3].map(|()| make(&provider, &volume, || (), || ()).unwrap());
 
@@ -224,7 +212,7 @@ fn deleting_a_mounted_copy_empties_its_mount() {
     let disk = bed.disk(Format::Btrfs, 200);
     fill(&disk.mount);
     let before = in_use(&bed);
-    let copy = make(&provider, &volume(&disk), || (), || ()).unwrap();
+    let copy = make(&provider, &volume(&disk.mount), || (), || ()).unwrap();
     let shown = show(&bed, &provider, &copy);
     provider.delete(&copy).unwrap();
     assert_eq!(provider.presence(&copy), Presence::Missing);
@@ -242,7 +230,7 @@ fn what_cannot_be_copied_is_refused_with_the_reason() {
         Support::Unsupported(why) => assert!(why.contains(words), "{why}"),
         Support::Supported(_) => panic!("supported, but {words}"),
     };
-    check(&volume_of(&ext4, "ext4"), "it is ext4");
+    check(&volume(&ext4.mount), "it is ext4");
     let folder = disk.mount.join("folder");
     std::fs::create_dir(&folder).unwrap();
     let bind = bed.folder().join("bind");
@@ -252,7 +240,11 @@ fn what_cannot_be_copied_is_refused_with_the_reason() {
         ["--bind", folder.to_str().unwrap(), bind.to_str().unwrap()],
     );
     bed.will_unmount(&bind);
-    check(&volume_at(&bind, &disk), "not a subvolume");
+    let bound = Volume {
+        mount_point: bind,
+        ..volume(&disk.mount)
+    };
+    check(&bound, "not a subvolume");
 }
 
 #[test]
@@ -262,7 +254,7 @@ fn a_read_only_file_system_is_said_and_stays_so() {
     let disk = bed.disk(Format::Btrfs, 200);
     fill(&disk.mount);
     let expected = contents(&disk.mount);
-    let volume = volume(&disk);
+    let volume = volume(&disk.mount);
     let earlier = make(&provider, &volume, || (), || ()).unwrap();
     let mount = disk.mount.to_str().unwrap();
     run("mount", ["-o", "remount,ro", mount]);
@@ -286,7 +278,7 @@ fn another_subvolume_in_the_place_of_the_chosen_one_is_noticed() {
     let provider = BtrfsProvider::default();
     let disk = bed.disk(Format::Btrfs, 200);
     let data = subvolume(&bed, &disk, "data");
-    let volume = volume_at(&data, &disk);
+    let volume = volume(&data);
     let copy = planned(&provider, &volume).unwrap();
     run("umount", [data.to_str().unwrap()]);
     run(

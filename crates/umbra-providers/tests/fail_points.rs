@@ -20,8 +20,8 @@ fn every_step_can_be_made_to_fail() {
     let below = bed.disk(Format::Btrfs, 300);
     let disk = bed.disk_in(&below.mount, Format::Ext4, 32);
     let volumes = [
-        (&btrfs, volume_of(&below, "btrfs")),
-        (&reflink, volume_of(&disk, "ext4")),
+        (&btrfs, volume(&below.mount)),
+        (&reflink, volume(&disk.mount)),
     ];
     let steps = ["begin_prepare"]
         .into_iter()

@@ -13,15 +13,6 @@ use umbra_provider::{Presence, Provider, Support};
 use umbra_providers::{ReflinkProvider, STORAGE_FOLDER};
 use umbra_testbed::{Disk, Format, Testbed, run};
 
-fn name(format: Format) -> &'static str {
-    match format {
-        Format::Ext4 => "ext4",
-        Format::Xfs => "xfs",
-        Format::Btrfs => "btrfs",
-        Format::Vfat => "vfat",
-    }
-}
-
 /// A file system whose image lies on another.
 fn nested(bed: &Testbed, outer: Format, inner: Format) -> (Disk, Disk) {
     let outer = bed.disk(outer, 600);
@@ -55,7 +46,7 @@ fn check_end_to_end(outer: Format, inner: Format) {
     let bed = Testbed::new();
     let provider = ReflinkProvider::default();
     let (below, disk) = nested(&bed, outer, inner);
-    let volume = volume_of(&disk, name(inner));
+    let volume = volume(&disk.mount);
     assert_eq!(
         provider.is_volume_supported(&volume),
         Support::Supported(HoldMethod::Freeze)
@@ -123,7 +114,7 @@ fn an_image_without_checksums_on_btrfs() {
     run("truncate", ["-s", "64M", image.to_str().unwrap()]);
     let disk = bed.disk_on(&image, Format::Ext4);
     fill(&disk.mount);
-    let volume = volume_of(&disk, "ext4");
+    let volume = volume(&disk.mount);
     let copy = make(&provider, &volume, || disk.freeze(), || disk.thaw()).unwrap();
     let shown = show(&bed, &provider, &copy);
     assert_eq!(contents(&shown.path), contents(&disk.mount));
@@ -156,7 +147,7 @@ fn a_file_system_in_a_part_of_an_image() {
     bed.will_unmount(&mount);
     fill(&mount);
 
-    let volume = volume(&mount, Path::new(device), "ext4");
+    let volume = volume(&mount);
     let disk = Disk {
         mount: mount.clone(),
         device: PathBuf::from(device),
@@ -188,13 +179,10 @@ fn what_cannot_be_copied_is_refused_with_the_reason() {
         assert_fails(planned(&provider, volume), code, words);
     };
     let below = bed.disk(Format::Xfs, 600);
-    check(&volume_of(&below, "xfs"), "neither on XFS nor on btrfs");
+    check(&volume(&below.mount), "neither on XFS nor on btrfs");
     let inner = bed.disk_in(&below.mount, Format::Btrfs, 128);
-    check(&volume_of(&inner, "btrfs"), "it is btrfs");
-    check(
-        &volume(Path::new("/"), Path::new("/dev/root"), "ext4"),
-        "no loop device",
-    );
+    check(&volume(&inner.mount), "it is btrfs");
+    check(&volume(Path::new("/")), "no loop device");
 
     let image = bed.folder().join("plain-xfs.img");
     run("truncate", ["-s", "320M", image.to_str().unwrap()]);
@@ -215,18 +203,18 @@ fn what_cannot_be_copied_is_refused_with_the_reason() {
     );
     bed.will_unmount(&mount);
     let inner = bed.disk_in(&mount, Format::Ext4, 32);
-    check(&volume_of(&inner, "ext4"), "made without reflinks");
+    check(&volume(&inner.mount), "made without reflinks");
 
     let moved = bed.disk_in(&below.mount, Format::Ext4, 32);
     std::fs::rename(&moved.image, below.mount.join("elsewhere")).unwrap();
     std::fs::write(&moved.image, "something else").unwrap();
     // The kernel follows the file; the path that it says must be the file's.
     assert_eq!(
-        provider.is_volume_supported(&volume_of(&moved, "ext4")),
+        provider.is_volume_supported(&volume(&moved.mount)),
         Support::Supported(HoldMethod::Freeze)
     );
     std::fs::remove_file(below.mount.join("elsewhere")).unwrap();
-    check(&volume_of(&moved, "ext4"), "does not lead to the file");
+    check(&volume(&moved.mount), "does not lead to the file");
 }
 
 #[test]
@@ -249,7 +237,7 @@ fn a_partition_of_a_loop_device_is_refused() {
     std::fs::create_dir(&mount).unwrap();
     run("mount", [partition.as_str(), mount.to_str().unwrap()]);
     bed.will_unmount(&mount);
-    match provider.is_volume_supported(&volume(&mount, Path::new(&partition), "ext4")) {
+    match provider.is_volume_supported(&volume(&mount)) {
         Support::Unsupported(why) => assert!(why.contains("partition of a loop device"), "{why}"),
         Support::Supported(_) => panic!("supported"),
     }
@@ -260,7 +248,7 @@ fn abort_leaves_nothing_after_any_step() {
     let bed = Testbed::new();
     let provider = ReflinkProvider::default();
     let (below, disk) = nested(&bed, Format::Xfs, Format::Ext4);
-    let volume = volume_of(&disk, "ext4");
+    let volume = volume(&disk.mount);
     let before = in_use(&bed);
     let there = contents(&below.mount).into_keys().collect::<Vec<_>>();
     for steps in 0..=STEPS.len() {
@@ -286,7 +274,7 @@ fn a_half_made_copy_of_a_dead_service_is_deleted() {
     let bed = Testbed::new();
     let provider = ReflinkProvider::default();
     let (below, disk) = nested(&bed, Format::Xfs, Format::Ext4);
-    let volume = volume_of(&disk, "ext4");
+    let volume = volume(&disk.mount);
     for steps in 0..=STEPS.len() {
         let copy = planned(&provider, &volume).unwrap();
         let mut pending = begin(&provider, &copy).unwrap();
@@ -305,7 +293,7 @@ fn the_folder_stays_while_a_copy_is_in_it_or_in_the_making() {
     let bed = Testbed::new();
     let provider = ReflinkProvider::default();
     let (below, disk) = nested(&bed, Format::Xfs, Format::Ext4);
-    let volume = volume_of(&disk, "ext4");
+    let volume = volume(&disk.mount);
     let storage = below.mount.join(STORAGE_FOLDER);
     let first = make(&provider, &volume, || (), || ()).unwrap();
     let second = make(&provider, &volume, || (), || ()).unwrap();
@@ -322,7 +310,7 @@ fn deleting_a_mounted_copy_frees_it_when_it_is_unmounted() {
     let (below, disk) = nested(&bed, Format::Xfs, Format::Ext4);
     fill(&disk.mount);
     let before = in_use(&bed);
-    let volume = volume_of(&disk, "ext4");
+    let volume = volume(&disk.mount);
     let copy = make(&provider, &volume, || disk.freeze(), || disk.thaw()).unwrap();
     let shown = show(&bed, &provider, &copy);
     provider.delete(&copy).unwrap();
@@ -340,7 +328,7 @@ fn copies_on_an_unmounted_file_system_are_unreachable_not_missing() {
     let folder = below.mount.join("a/b");
     std::fs::create_dir_all(&folder).unwrap();
     let disk = bed.disk_in(&folder, Format::Ext4, 32);
-    let volume = volume_of(&disk, "ext4");
+    let volume = volume(&disk.mount);
     let copy = make(&provider, &volume, || disk.freeze(), || disk.thaw()).unwrap();
 
     let mount = below.mount.to_str().unwrap();
@@ -375,7 +363,7 @@ fn a_full_disk_is_said_and_leaves_nothing() {
     let bed = Testbed::new();
     let provider = ReflinkProvider::default();
     let (below, disk) = nested(&bed, Format::Xfs, Format::Ext4);
-    let volume = volume_of(&disk, "ext4");
+    let volume = volume(&disk.mount);
     fill(&disk.mount);
     // So that it writes nothing while the disk below is full.
     run("mount", ["-o", "remount,ro", disk.mount.to_str().unwrap()]);
@@ -403,7 +391,7 @@ fn a_strangers_folder_is_not_used() {
     let bed = Testbed::new();
     let provider = ReflinkProvider::default();
     let (below, disk) = nested(&bed, Format::Xfs, Format::Ext4);
-    let volume = volume_of(&disk, "ext4");
+    let volume = volume(&disk.mount);
     let storage = below.mount.join(STORAGE_FOLDER);
     let refused = |what: &str| {
         let copy = planned(&provider, &volume).unwrap();

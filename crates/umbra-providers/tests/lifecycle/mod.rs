@@ -2,46 +2,26 @@
 //! made step by step, and a look at what is left behind.
 #![allow(dead_code, reason = "each test program uses its own part")]
 
-use rustix::fs::{StatxFlags, major, minor, stat, statx};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
-use umbra_model::{
-    DeviceNumber, SetId, ShadowCopy, ShadowCopyId, Volume, VolumeId, VssCode, VssResult,
-};
+use umbra_model::{SetId, ShadowCopy, ShadowCopyId, Volume, VssCode, VssResult};
 use umbra_provider::{PendingShadowCopy, Provider, Surface};
-use umbra_testbed::{Disk, Testbed, run};
-use umbra_volume::mount::{DetachedMount, MountRequest, unmount};
+use umbra_testbed::{Testbed, run};
+use umbra_volume::{
+    GuardianCommand, LinuxVolumes, Volumes,
+    mount::{DetachedMount, MountRequest, unmount},
+};
 
-/// The volume at a mount point.
-pub fn volume(mount_point: &Path, device: &Path, file_system: &str) -> Volume {
-    let found = stat(mount_point).unwrap();
-    let mount = statx(
-        rustix::fs::CWD,
-        mount_point,
-        rustix::fs::AtFlags::empty(),
-        StatxFlags::MNT_ID,
-    )
-    .unwrap();
-    Volume {
-        id: VolumeId::new(format!("test:{}", mount_point.display())),
-        mount_point: mount_point.to_owned(),
-        root: PathBuf::from("/"),
-        file_system: file_system.to_owned(),
-        device: device.to_owned(),
-        number: DeviceNumber {
-            major: major(found.st_dev),
-            minor: minor(found.st_dev),
-        },
-        mount_id: u32::try_from(mount.stx_mnt_id).unwrap(),
-        subvolume: None,
-    }
-}
-
-/// The volume of a disk.
-pub fn volume_of(disk: &Disk, file_system: &str) -> Volume {
-    volume(&disk.mount, &disk.device, file_system)
+/// The volume at a mount point, as the service finds it.
+pub fn volume(mount_point: &Path) -> Volume {
+    // The guardian is for holds, which these tests do without.
+    let guardian = GuardianCommand {
+        program: PathBuf::from("/bin/false"),
+        args: Vec::new(),
+    };
+    LinuxVolumes::new(guardian).resolve(mount_point).unwrap()
 }
 
 /// A copy that is about to be made.

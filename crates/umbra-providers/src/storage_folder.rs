@@ -16,11 +16,17 @@ use rustix::{
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
+    sync::mpsc::{self, SendError},
+    thread,
+    time::Duration,
 };
 use umbra_model::{VssCode, VssError, VssResult};
 
 /// The name of the folder in which providers keep shadow copies.
 pub const STORAGE_FOLDER: &str = ".umbra";
+
+/// How long the file system may take to make the folder.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) struct StorageFolder {
     parent: OwnedFd,
@@ -32,7 +38,38 @@ pub(crate) struct StorageFolder {
 impl StorageFolder {
     /// Makes the folder in an open one, or finds it there, and keeps it from
     /// being removed. `path` is for messages.
+    ///
+    /// This is the first thing that a provider writes, so here it notices that
+    /// somebody froze the file system: nothing but trying tells, and who tries
+    /// waits for the thaw and cannot be stopped.
     pub(crate) fn make(parent: OwnedFd, path: PathBuf) -> VssResult<Self> {
+        let shown = path.clone();
+        // Without a buffer: what is sent too late comes back to the sender.
+        let (sender, receiver) = mpsc::sync_channel(0);
+        let work = move || {
+            if let Err(SendError(Ok(late))) = sender.send(Self::make_now(parent, path)) {
+                // Nobody is left who could be told of an error.
+                let _: VssResult<()> = late.remove_if_empty();
+            }
+        };
+        thread::Builder::new()
+            .name("umbra-storage".to_owned())
+            .spawn(work)
+            .map_err(|error| failed("start a thread", error))?;
+        receiver.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            Err(VssError::new(
+                VssCode::VolumeInUse,
+                format!(
+                    "cannot make the folder {} within {} s: its file system lets nobody write, so \
+                     somebody may have frozen it; thaw it (`fsfreeze --unfreeze`) and try again",
+                    shown.display(),
+                    PATIENCE.as_secs()
+                ),
+            ))
+        })
+    }
+
+    fn make_now(parent: OwnedFd, path: PathBuf) -> VssResult<Self> {
         loop {
             match mkdirat(&parent, STORAGE_FOLDER, Mode::RWXU) {
                 Ok(()) | Err(Errno::EXIST) => {}

@@ -291,3 +291,25 @@ fn another_subvolume_in_the_place_of_the_chosen_one_is_noticed() {
         "another subvolume",
     );
 }
+
+#[test]
+fn a_frozen_file_system_is_noticed() {
+    let bed = Testbed::new();
+    let provider = BtrfsProvider::default();
+    let disk = bed.disk(Format::Btrfs, 200);
+    let volume = volume(&disk.mount);
+    let copy = planned(&provider, &volume).unwrap();
+    let before = in_use(&bed);
+    disk.freeze();
+    let result = begin(&provider, &copy);
+    // What a service does after that does not hang either.
+    let found = provider.presence(&copy);
+    disk.thaw();
+    assert_fails(result, VssCode::VolumeInUse, "may have frozen it");
+    assert_eq!(found, Presence::Missing);
+    // The attempt that came through in the end cleans up after itself.
+    assert_in_use(&bed, before);
+    assert!(!disk.mount.join(STORAGE_FOLDER).exists());
+    let copy = make(&provider, &volume, || (), || ()).unwrap();
+    provider.delete(&copy).unwrap();
+}

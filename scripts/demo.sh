@@ -10,11 +10,11 @@ umbra=$(realpath "${1:?usage: demo.sh PATH-OF-UMBRA}")
 bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
 work=$(mktemp -d /var/tmp/umbra-demo.XXXXXX)
 chmod 755 "$work"
-export UMBRA_ROOT=$work/umbra
+export UMBRA_ROOT=$work/umbra; mkdir "$UMBRA_ROOT"
 port=54329
 running=()   # data directories of servers to stop
 mounts=()    # mounts to undo, last first
-loops=()     # loop devices to undo, last first
+declare -A loop_of
 
 step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 as_postgres() { runuser -u postgres -- "$@"; }
@@ -24,8 +24,11 @@ clean_up() {
     set +e
     for pid in ${ledger_pid:-} ${bench_pid:-}; do kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; done
     for data in "${running[@]}"; do as_postgres "$bin/pg_ctl" -D "$data" -m immediate stop >/dev/null 2>&1; done
-    for mount in "${mounts[@]}"; do fsfreeze -u "$mount" 2>/dev/null; umount "$mount" || umount -l "$mount"; done
-    for loop in "${loops[@]}"; do losetup -d "$loop"; done
+    for mount in "${mounts[@]}"; do fsfreeze -u "$mount" 2>/dev/null; done
+    for mount in "${mounts[@]}"; do
+        umount "$mount" || umount -l "$mount"
+        losetup -d "${loop_of[$mount]}"
+    done
     rm -rf --one-file-system "$work"
     kill "${watchdog:-}" 2>/dev/null
 }
@@ -39,8 +42,9 @@ watchdog=$!
 volume() { # volume NAME MKFS IMAGE SIZE: makes a file system in an image and mounts it
     truncate -s "$4" "$3"
     $2 "$3" >/dev/null
-    local loop; loop=$(losetup -f --show "$3"); loops=("$loop" "${loops[@]}")
-    mkdir "$work/$1"; mount "$loop" "$work/$1"; mounts=("$work/$1" "${mounts[@]}")
+    local loop; loop=$(losetup -f --show "$3")
+    mkdir "$work/$1"; mount "$loop" "$work/$1"
+    mounts=("$work/$1" "${mounts[@]}"); loop_of[$work/$1]=$loop
 }
 
 step "Two volumes: btrfs for the data, ext4 in an image on XFS for the WAL"
@@ -102,7 +106,8 @@ grep -E 'redo (starts|done)|ready to accept|was interrupted' "$restored/data/pg.
 step "Proof"
 as_postgres "$bin/pg_amcheck" -h "$work" -p $((port + 1)) --install-missing --heapallindexed --parent-check postgres
 echo "pg_amcheck: every table and index is sound"
-instant=$(/usr/bin/python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["instant_ns"])' "$work/set.json")
+instant=$(sed -n 's/^ *"created": "\(.*\)",$/\1/p' "$work/set.json" | head -n 1)
+instant=$(date -d "$instant" +%s%N)
 promised=$(awk -v instant="$instant" '$2 < instant {n = $1} END {print n + 0}' "$work/acknowledged")
 found=$(sql $((port + 1)) postgres "select coalesce(max(number), 0) from ledger")
 count=$(sql $((port + 1)) postgres "select count(*) from ledger")

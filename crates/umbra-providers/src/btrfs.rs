@@ -170,6 +170,7 @@ impl Provider for BtrfsProvider {
         }
     }
 
+    /// Where the copy is still mounted, the mount stays, and is empty.
     fn delete(&self, copy: &ShadowCopy) -> VssResult<()> {
         let place = Place::of(copy.id, &copy.location)?;
         let top = TopLevel::for_changes(&place.device(copy)?)?;

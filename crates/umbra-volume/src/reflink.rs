@@ -4,7 +4,6 @@
 use crate::{FileSystemUuid, btrfs};
 use rustix::{
     fs::fstatfs,
-    io,
     ioctl::{self, Opcode, opcode},
 };
 use std::os::fd::AsFd;
@@ -49,8 +48,8 @@ const XFS_HAS_REFLINKS: u32 = 1 << 20;
 /// The system's.
 pub fn reflinks_of(file: impl AsFd) -> std::io::Result<Reflinks> {
     let file = file.as_fd();
-    let kind: io::Result<Reflinks> = match fstatfs(file)?.f_type as u64 & 0xffff_ffff {
-        BTRFS_SUPER_MAGIC => return btrfs::file_system_uuid(file).map(Reflinks::Shared),
+    match fstatfs(file)?.f_type as u64 & 0xffff_ffff {
+        BTRFS_SUPER_MAGIC => btrfs::file_system_uuid(file).map(Reflinks::Shared),
         XFS_SUPER_MAGIC => {
             // SAFETY: the opcode is XFS's, the file lies on XFS, and
             // `XfsGeometry` has the layout that the opcode's size stands for.
@@ -63,6 +62,5 @@ pub fn reflinks_of(file: impl AsFd) -> std::io::Result<Reflinks> {
             })
         }
         _ => Ok(Reflinks::OtherFileSystem),
-    };
-    Ok(kind?)
+    }
 }

@@ -1,6 +1,10 @@
 //! The example writers, in Rust and in Python, as processes of their own against
 //! a real service: they really stop writing between Freeze and Thaw.
-#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test stops at what it did not expect"
+)]
 
 #[path = "../../umbra-server/tests/parts/mod.rs"]
 mod parts;

@@ -1,6 +1,10 @@
 //! Who may do what, by the credentials of real processes of other users. Needs
 //! root.
-#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test stops at what it did not expect"
+)]
 
 mod parts;
 

@@ -1,5 +1,9 @@
 //! Requesters over real sockets: the whole session, and every way to end it.
-#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test stops at what it did not expect"
+)]
 
 mod parts;
 

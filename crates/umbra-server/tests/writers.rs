@@ -1,5 +1,9 @@
 //! Writers over real sockets: the rules of the line, and what breaking one does.
-#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test stops at what it did not expect"
+)]
 
 mod parts;
 

@@ -1,7 +1,11 @@
 //! A real service with the smallest parts, served on real sockets: one volume,
 //! `/srv/one`, whose copies are names in memory. Nothing is mounted or frozen.
 #![allow(dead_code, reason = "each test program uses some of it")]
-#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test stops at what it did not expect"
+)]
 
 use async_trait::async_trait;
 use hyper_util::rt::TokioIo;

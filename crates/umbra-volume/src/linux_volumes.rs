@@ -5,6 +5,7 @@ use crate::{
     discovery::{self, Machine, NotAVolume, Place},
     hold,
     mount_table::{self, Mount},
+    stacking,
 };
 use std::path::Path;
 use umbra_model::{DeviceNumber, Volume, VssCode, VssError, VssResult};
@@ -46,7 +47,7 @@ impl Volumes for LinuxVolumes {
             .filter_map(|mount| match machine.examine(mount) {
                 Ok(volume) => volumes.contains(&volume).then_some((mount, Ok(volume))),
                 Err(NotAVolume::Hidden) => None,
-                Err(why) => is_news(mount, &machine, &volumes).then(|| (mount, Err(why))),
+                Err(why) => is_news(mount, &machine, &volumes).then_some((mount, Err(why))),
             })
             .map(|(mount, volume)| VolumeListing {
                 mount_point: mount.mount_point.clone(),
@@ -157,10 +158,7 @@ fn by_id(machine: &Machine, name: &Path) -> Option<VssResult<Volume>> {
 fn by_device(machine: &Machine, name: &Path, device: DeviceNumber) -> VssResult<Volume> {
     let mounts = || {
         machine.mounts.iter().filter(|mount| {
-            mount.number == device
-                || (mount.number.major == 0
-                    && discovery::on_storage(mount)
-                    && discovery::block_device(&mount.source) == Some(device))
+            discovery::on_storage(mount) && stacking::devices_of_mount(mount).contains(&device)
         })
     };
     let found: Vec<_> = machine

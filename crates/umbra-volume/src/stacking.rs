@@ -43,7 +43,8 @@ fn own_devices(volume: &Volume) -> Vec<DeviceNumber> {
     devices
 }
 
-fn devices_of_mount(mount: &Mount) -> Vec<DeviceNumber> {
+/// The block devices that a mounted file system lies on.
+pub(crate) fn devices_of_mount(mount: &Mount) -> Vec<DeviceNumber> {
     if mount.number.major != 0 {
         return vec![mount.number];
     }

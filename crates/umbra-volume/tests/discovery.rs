@@ -1,5 +1,7 @@
 //! Volumes, and what is none, on real mounts.
 
+#![allow(clippy::unwrap_used, reason = "a test cannot go on without it")]
+
 mod stage;
 
 use rustix::mount::{MountFlags, mount, mount_bind};
@@ -262,4 +264,24 @@ fn each_mounted_subvolume_is_a_volume() {
         .iter()
         .filter(|of| Path::new(&of.source) == disk.device);
     assert_eq!(of_disk.filter(|of| of.volume.is_ok()).count(), 2);
+}
+
+#[test]
+fn a_btrfs_has_the_name_of_each_of_its_devices() {
+    let bed = Testbed::new();
+    let disk = bed.disk(Format::Btrfs, 128);
+    let spare = bed.disk(Format::Ext4, 128);
+    spare.unmount();
+    run(
+        "btrfs",
+        [
+            "device",
+            "add",
+            "-f",
+            shown(&spare.device),
+            shown(&disk.mount),
+        ],
+    );
+    let volume = machine().resolve(&spare.device).unwrap();
+    assert_eq!(volume.mount_point, disk.mount);
 }

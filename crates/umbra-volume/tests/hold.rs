@@ -132,6 +132,24 @@ fn an_atomic_volume_on_a_frozen_one_is_copied_before() {
 }
 
 #[test]
+fn every_device_of_a_btrfs_counts() {
+    let bed = Testbed::new();
+    let outer = bed.disk(Format::Xfs, 512);
+    let btrfs = bed.disk(Format::Btrfs, 128);
+    let spare = bed.disk_in(&outer.mount, Format::Ext4, 128);
+    spare.unmount();
+    let add = ["btrfs", "device", "add", "-f"].map(Path::new);
+    run(
+        "env",
+        add.into_iter()
+            .chain([spare.device.as_path(), &btrfs.mount]),
+    );
+    let volumes = [frozen(&outer.mount), atomic(&btrfs.mount)];
+    let report = hold(&volumes, patient(), vec![commit(|| {}), commit(|| {})]).unwrap();
+    assert!(report.volumes[1].commit_ended <= report.volumes[0].freeze_started.unwrap());
+}
+
+#[test]
 fn atomic_volumes_alone_need_no_guardian() {
     let bed = Testbed::new();
     let disks = [bed.disk(Format::Btrfs, 128), bed.disk(Format::Btrfs, 128)];
@@ -181,6 +199,19 @@ fn a_volume_frozen_by_another_program_is_named_and_left_frozen() {
     assert!(disks[0].is_frozen(), "it was thawed under its owner's feet");
     disks[0].thaw();
     assert!(!disks[1].is_frozen());
+}
+
+#[test]
+fn a_volume_thawed_by_another_program_in_the_hold_is_not_believed() {
+    let bed = Testbed::new();
+    let disk = bed.disk(Format::Ext4, 32);
+    let volumes = [frozen(&disk.mount)];
+    let error = hold(&volumes, patient(), vec![commit(|| disk.thaw())]).unwrap_err();
+    assert_eq!(error.code(), VssCode::HoldWritesTimeout);
+    assert!(
+        error.message().contains("another program thawed"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -1,6 +1,12 @@
 //! The hold when the service or its guardian dies, stops or is late: nothing
 //! stays frozen, and no copy of such a hold is believed.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test cannot go on without it"
+)]
+
 mod stage;
 
 use rustix::process::{Pid, Signal, kill_process};

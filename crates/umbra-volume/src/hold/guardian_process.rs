@@ -41,10 +41,11 @@ const STACK: usize = 128 * 1024;
 /// The main function of a guardian. Its standard input is the socket on which
 /// the service introduces itself.
 pub fn guardian_main() -> ExitCode {
+    let secluded = seclude();
     let Ok(socket) = io::stdin().as_fd().try_clone_to_owned() else {
         return ExitCode::FAILURE;
     };
-    match seclude().and_then(|()| Guardian::meet(&socket)) {
+    match secluded.and_then(|()| Guardian::meet(&socket)) {
         Ok(mut guardian) => {
             if send(&socket, READY, SendFlags::NOSIGNAL).is_ok() {
                 guardian.watch(&socket);
@@ -65,6 +66,7 @@ pub fn guardian_main() -> ExitCode {
 fn seclude() -> io::Result<()> {
     // Fails only where it leads its own session already.
     let _ = rustix::process::setsid();
+    close_what_was_inherited();
     ignore_signals();
     // The kernel may refuse to spare it; it will do without.
     let _ = fs::write("/proc/self/oom_score_adj", "-1000");
@@ -74,6 +76,16 @@ fn seclude() -> io::Result<()> {
              limit (ulimit -l, LimitMEMLOCK=)"
         ))
     })
+}
+
+/// Descriptors that the service itself inherited and that reached the guardian:
+/// it must keep nobody's pipe or file open.
+#[allow(unsafe_code)]
+fn close_what_was_inherited() {
+    // SAFETY: nothing in this process has opened a descriptor yet, so none that
+    // is closed here has an owner. Kernels before 5.9 lack the call; there the
+    // descriptors stay open as long as the guardian lives.
+    unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
 }
 
 /// What is sent to the whole service, to end it, must not end its guardian.

@@ -12,7 +12,10 @@ use std::{
     any::Any,
     fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering::SeqCst},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     time::{Duration, Instant},
 };
 use umbra_model::{HoldMethod, VssCode, VssError, VssResult};
@@ -36,13 +39,14 @@ pub(super) struct Ledger<'a> {
     pub guardian: Option<&'a Guardian>,
     limits: HoldLimits,
     failures: Mutex<Vec<VssError>>,
+    end_is_noted: AtomicBool,
 }
 
 /// How long the service waits for the guardian to act at the deadline before it
 /// acts itself.
 const GRACE: u64 = 250_000_000;
-/// How often a thaw that failed is tried again before it is left to the guardian.
-const THAW_TRIES: u32 = 100;
+/// For how long a thaw that fails is tried again before it is left to the guardian.
+const THAW_LIMIT: Duration = Duration::from_secs(10);
 const THAW_PAUSE: Duration = Duration::from_millis(10);
 
 impl<'a> Ledger<'a> {
@@ -53,6 +57,7 @@ impl<'a> Ledger<'a> {
             limits,
             // Room for a few, so that nothing is allocated for them in the hold.
             failures: Mutex::new(Vec::with_capacity(16)),
+            end_is_noted: AtomicBool::new(false),
         }
     }
 
@@ -137,13 +142,8 @@ impl<'a> Ledger<'a> {
                 .to_owned(),
             _ => return,
         };
-        let error = VssError::new(VssCode::HoldWritesTimeout, message);
-        let mut failures = lock(&self.failures);
-        if !failures
-            .iter()
-            .any(|known| known.message() == error.message())
-        {
-            failures.push(error);
+        if !self.end_is_noted.swap(true, SeqCst) {
+            lock(&self.failures).push(VssError::new(VssCode::HoldWritesTimeout, message));
         }
     }
 }
@@ -193,43 +193,53 @@ impl HeldVolume {
         }
     }
 
-    /// Thaws, if this hold froze it and nobody else is thawing it.
+    /// Thaws, if this hold froze it and nobody else is thawing it. Where the
+    /// kernel refuses, [`HeldVolume::await_thaw`] tries again.
     pub fn thaw(&self, moments: &Mutex<Moments>, ledger: &Ledger<'_>) {
         let board = ledger.board;
         let Some(slot) = self.slot else { return };
         if !board.change_ice(slot, Ice::Frozen, Ice::Thawing) {
             return;
         }
-        lock(moments).thaw_started = Some(Instant::now());
-        for _ in 0..THAW_TRIES {
-            match freeze::thaw(&self.folder) {
-                Ok(()) => {}
-                Err(error) if freeze::was_not_frozen(error) => {
-                    if board.phase() == Phase::Releasing {
-                        ledger.fail(VssError::new(
-                            VssCode::HoldWritesTimeout,
-                            format!(
-                                "another program thawed the volume {} inside the hold, so its copy \
-                                 may be torn; find out which and try again",
-                                self.name
-                            ),
-                        ));
+        lock(moments).thaw_started.get_or_insert_with(Instant::now);
+        match freeze::thaw(&self.folder) {
+            Ok(()) => {}
+            Err(error) if freeze::was_not_frozen(error) => {
+                // No news where the guardian was quicker.
+                if board.phase() == Phase::Releasing {
+                    ledger.fail(self.was_thawed());
+                }
+            }
+            Err(_) => {
+                board.change_ice(slot, Ice::Thawing, Ice::Frozen);
+                return;
+            }
+        }
+        lock(moments).released = Some(Instant::now());
+        board.set_ice(slot, Ice::Released);
+    }
+
+    /// Waits until this hold has it frozen no more: the guardian may be thawing
+    /// it, or the kernel may have refused at first.
+    pub fn await_thaw(&self, moments: &Mutex<Moments>, ledger: &Ledger<'_>) {
+        let Some(slot) = self.slot else { return };
+        let board = ledger.board;
+        let end = Instant::now() + THAW_LIMIT;
+        while Instant::now() < end {
+            match board.ice(slot) {
+                Ice::Untouched | Ice::Released | Ice::NotOurs => return,
+                Ice::Frozen => self.thaw(moments, ledger),
+                Ice::Freezing | Ice::Thawing => {
+                    if ledger.guardian.is_some_and(Guardian::is_gone) {
+                        board.set_ice(slot, Ice::Frozen);
                     }
                 }
-                Err(error) if board.ice(slot) == Ice::Thawing => {
-                    // A file system that is in trouble; often it comes round.
-                    let _ = error;
-                    std::thread::sleep(THAW_PAUSE);
-                    continue;
-                }
-                Err(_) => {}
             }
-            lock(moments).released = Some(Instant::now());
-            board.set_ice(slot, Ice::Released);
-            return;
+            if board.ice(slot) != Ice::Released {
+                std::thread::sleep(THAW_PAUSE);
+            }
         }
         // The guardian goes on trying when this process lets go of the hold.
-        board.set_ice(slot, Ice::Frozen);
         ledger.fail(VssError::new(
             VssCode::Unexpected,
             format!(
@@ -237,21 +247,6 @@ impl HeldVolume {
                 self.name
             ),
         ));
-    }
-
-    /// Waits until nobody has it frozen: the guardian may be thawing it.
-    pub fn await_thaw(&self, moments: &Mutex<Moments>, ledger: &Ledger<'_>) {
-        let Some(slot) = self.slot else { return };
-        for _ in 0..THAW_TRIES {
-            match ledger.board.ice(slot) {
-                Ice::Untouched | Ice::Released | Ice::NotOurs => return,
-                Ice::Frozen => self.thaw(moments, ledger),
-                Ice::Freezing | Ice::Thawing if ledger.guardian.is_some_and(Guardian::is_gone) => {
-                    ledger.board.set_ice(slot, Ice::Frozen);
-                }
-                Ice::Freezing | Ice::Thawing => std::thread::sleep(THAW_PAUSE),
-            }
-        }
     }
 
     /// Makes the copy.
@@ -281,6 +276,17 @@ impl HeldVolume {
             ledger.board.change_ice(slot, Ice::Released, Ice::Untouched);
         }
         ledger.finish(Phase::Armed);
+    }
+
+    fn was_thawed(&self) -> VssError {
+        VssError::new(
+            VssCode::HoldWritesTimeout,
+            format!(
+                "another program thawed the volume {} inside the hold, so its copy may be torn; \
+                 find out which and try again",
+                self.name
+            ),
+        )
     }
 
     fn cannot_freeze(&self, error: Errno) -> VssError {

@@ -2,6 +2,11 @@
 //! writer that shows whether a file system stands still.
 
 #![allow(dead_code, reason = "not every test program uses all of it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test cannot go on without it"
+)]
 
 use std::{
     fs,

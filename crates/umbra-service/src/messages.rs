@@ -8,12 +8,15 @@ use crate::{
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{
     task::JoinSet,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use umbra_model::{VssCode, VssError};
 use umbra_writer::{
     BackupOutcome, SetEvent, Writer, WriterEvent, WriterFailure, WriterFailureKind,
 };
+
+/// How long the futures of events that are given up may take to be dropped.
+const LET_GO: Duration = Duration::from_secs(1);
 
 /// An event and what goes with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +150,9 @@ pub(crate) async fn tell<'a>(
             break;
         }
     }
+    // A writer must not go on with an event after it was told Abort, so what is
+    // left must have ended; a writer that blocks its thread is not waited for.
+    let _ = timeout(LET_GO, asked.shutdown()).await;
     failures
 }
 

@@ -299,6 +299,30 @@ async fn a_requester_may_go_between_calls() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_service_may_stop_in_the_middle() {
+    let machine = Machine::new();
+    let service = machine.service(Limits::default());
+    let _writers = three_writers(&machine, &service);
+    let session = started(&service, Context::AppRollback).await.unwrap();
+    let queued = started(&service, Context::Backup);
+    machine.script("db Freeze", Fault::Hang);
+    let seen = Arc::clone(&machine);
+    let stop = async {
+        until(move || seen.logged("db Freeze")).await;
+        service.stop().await;
+    };
+    let (made, queued, ()) = tokio::join!(make(&session), queued, stop);
+    for error in [made.unwrap_err(), queued.err().unwrap()] {
+        assert_eq!(error.code(), VssCode::AsyncCancelled);
+        assert!(
+            error.message().contains("the service is stopping"),
+            "{error}"
+        );
+    }
+    machine.assert_clean(&service, "after the stop").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dropped_call_leaves_the_session_usable() {
     let machine = Machine::new();
     let service = machine.service(Limits::default());

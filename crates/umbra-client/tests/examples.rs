@@ -133,8 +133,8 @@ fn spawn(command: &mut Command) -> Child {
         .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_rust_writer() {
+/// The Rust example, writing in this folder.
+fn rust_writer(served: &Served, data: &Path) -> Child {
     let program = std::env::current_exe()
         .unwrap()
         .ancestors()
@@ -145,13 +145,32 @@ async fn the_rust_writer() {
         program.exists(),
         "{program:?} is missing: this test needs `cargo build -p umbra-client --examples` first"
     );
+    let mut command = Command::new(program);
+    command.arg(data).arg(format!("@{}", served.abstract_name));
+    spawn(&mut command)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rust_writer() {
     let served = Served::start().await;
     let data = tempfile::tempdir().unwrap();
-    let mut command = Command::new(program);
-    command
-        .arg(data.path())
-        .arg(format!("@{}", served.abstract_name));
-    backs_up(&served, data.path(), spawn(&mut command)).await;
+    backs_up(&served, data.path(), rust_writer(&served, data.path())).await;
+}
+
+/// Its socket stays open; only the pings tell.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_writer_counts_as_gone() {
+    let served = Served::start().await;
+    let data = tempfile::tempdir().unwrap();
+    let mut example = rust_writer(&served, data.path());
+    served.wait_for_writers(1).await;
+    let pid = example.id().unwrap();
+    let stopped = Command::new("kill")
+        .args(["-STOP", &pid.to_string()])
+        .status();
+    assert!(stopped.await.unwrap().success());
+    served.wait_for_writers(0).await;
+    example.kill().await.unwrap();
 }
 
 /// The Python writer on the socket that `target` makes of the service.

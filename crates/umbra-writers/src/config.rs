@@ -74,7 +74,12 @@ pub fn in_box(config: &WritersConfig) -> Vec<Arc<dyn WriterSource>> {
 
 fn read<T: DeserializeOwned>(file: &Path) -> VssResult<T> {
     let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
-    toml::from_str(&text).map_err(|error| invalid(file, &error.to_string()))
+    toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let line = before.map_or(1, |before| 1 + before.matches('\n').count());
+        let why = error.message().lines().collect::<Vec<_>>().join(", ");
+        invalid(file, &format!("line {line}: {why}"))
+    })
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> VssError {

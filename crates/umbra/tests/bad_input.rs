@@ -16,6 +16,7 @@ use std::{
     thread,
 };
 use support::{Bench, Running, Umbra};
+use umbra_client::{Address, Connection, Requester};
 use umbra_testbed::{Format, run};
 
 const UNKNOWN: &str = "2e94ae3f-4d24-4a8c-b3c8-8a0b1b2f3c4d";
@@ -59,8 +60,16 @@ fn unsupported_file_systems_are_named_as_such() {
             &expected,
         );
     };
-    let vfat = bench.bed.disk(Format::Vfat, 16);
-    check(&vfat.mount, &["vfat"]);
+    // Some kernels have no FAT at all; then nobody can have such a volume.
+    let _ = std::process::Command::new("modprobe").arg("vfat").output();
+    if fs::read_to_string("/proc/filesystems")
+        .unwrap()
+        .contains("vfat")
+    {
+        let vfat = bench.bed.disk(Format::Vfat, 16);
+        check(&vfat.mount, &["vfat"]);
+    }
+    check(Path::new("/proc"), &["proc"]);
 
     let mount = |kind: &str, options: &str| {
         let folder = bench.bed.folder().join(kind);
@@ -154,6 +163,33 @@ fn a_volume_that_someone_else_froze_is_busy() {
         failure.stderr.contains(text(&bench.ext4.mount)),
         "{failure:?}"
     );
+    bench.assert_nothing_left(&before);
+}
+
+#[test]
+fn whoever_waits_too_long_for_another_set_is_told_so() {
+    let bench = Bench::new();
+    let before = bench.traces();
+    bench.umbra.write(
+        "etc/umbra/umbra.toml",
+        "[limits]\nwait_for_set = \"300ms\"\n",
+    );
+    let _daemon = bench.umbra.daemon();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _other = runtime.block_on(async {
+        let address = Address::Path(bench.umbra.socket());
+        let connection = Connection::open(&address).await.unwrap();
+        let other = Requester::open(&connection, "another program")
+            .await
+            .unwrap();
+        other.gather_writer_metadata().await.unwrap();
+        other.start_snapshot_set().await.unwrap();
+        other
+    });
+    let volume = text(&bench.ext4.mount);
+    bench
+        .umbra
+        .fails(["create", volume], 104, &["another program"]);
     bench.assert_nothing_left(&before);
 }
 

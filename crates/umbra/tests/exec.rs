@@ -232,7 +232,7 @@ fn a_service_that_goes_away_fails_the_backup() {
     let mut running = Running::start(command);
     assert_eq!(running.line(), "ready");
     daemon.kill();
-    let error = running.error_until("went away");
+    let error = running.error_until("counts as failed");
     assert!(error.contains("goes on"), "{error}");
     running.say("done\n");
     let outcome = running.end();

@@ -37,7 +37,10 @@ pub fn write_manual(folder: &Path) -> Result<(), Failure> {
 fn page(folder: &Path, name: &str, section: &str, command: &clap::Command) -> io::Result<()> {
     // The exit codes have a section of their own in a man page.
     let command = command.clone().after_long_help(None::<&str>);
-    let man = Man::new(command).title(name).section(section);
+    let man = Man::new(command)
+        .title(name)
+        .section(section)
+        .source(concat!("umbra ", env!("CARGO_PKG_VERSION")));
     let mut text = Vec::new();
     man.render_title(&mut text)?;
     man.render_name_section(&mut text)?;
@@ -47,8 +50,8 @@ fn page(folder: &Path, name: &str, section: &str, command: &clap::Command) -> io
     if man_has_tasks(name) {
         man.render_subcommands_section(&mut text)?;
     }
+    man.render_extra_section(&mut text)?;
     exit_section(&mut text)?;
-    man.render_version_section(&mut text)?;
     std::fs::write(folder.join(format!("{name}.{section}")), text)
 }
 

@@ -58,10 +58,26 @@ pub struct UmbradCommand {
     pub root: PathBuf,
 }
 
+const EXEC: &str = "Takes one shadow copy set of the volumes and runs a command in a private mount \
+    namespace in which each of these volumes appears at its usual path, read-only, \
+    as it was at that instant. Everything else is as outside. The copies are \
+    deleted when the command ends; if it fails, writers are told that the backup \
+    failed.\n\nThe command finds UMBRA_SET_ID in its environment and, for the \
+    volumes in the order given (N from 1), UMBRA_SHADOW_<N>_ID, \
+    UMBRA_SHADOW_<N>_VOLUME, UMBRA_SHADOW_<N>_PATH and, where the copy has a \
+    device of its own, UMBRA_SHADOW_<N>_DEVICE.\n\nThe exit code is the \
+    command's, 128 and the number of the signal that killed it, 126 where it \
+    cannot be run and 127 where it is not found. The codes of umbra itself apply \
+    when the command was not run, and where the service went away under it.";
+
+const EXEC_EXAMPLE: &str = "Example:\n  umbra exec --volume /srv --volume /var/lib/postgresql -- \\\n    \
+    restic backup /srv /var/lib/postgresql";
+
 /// What `umbra` can do.
 #[derive(Debug, Subcommand)]
 pub enum Task {
     /// Run a command that sees shadow copies instead of the live volumes
+    #[command(long_about = EXEC, after_help = EXEC_EXAMPLE)]
     Exec(ExecArguments),
     /// List volumes and the provider that would copy each
     Volumes(ListingArguments),
@@ -115,21 +131,6 @@ pub struct WriterArguments {
 
 /// `umbra exec`.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "Takes one shadow copy set of the volumes and runs a command in a private mount \
-                  namespace in which each of these volumes appears at its usual path, read-only, \
-                  as it was at that instant. Everything else is as outside. The copies are \
-                  deleted when the command ends; if it fails, writers are told that the backup \
-                  failed.\n\nThe command finds UMBRA_SET_ID in its environment and, for the \
-                  volumes in the order given (N from 1), UMBRA_SHADOW_<N>_ID, \
-                  UMBRA_SHADOW_<N>_VOLUME, UMBRA_SHADOW_<N>_PATH and, where the copy has a \
-                  device of its own, UMBRA_SHADOW_<N>_DEVICE.\n\nThe exit code is the \
-                  command's, 128 and the number of the signal that killed it, 126 where it \
-                  cannot be run and 127 where it is not found. The codes of umbra itself apply \
-                  when the command was not run, and where the service went away under it.",
-    after_help = "Example:\n  umbra exec --volume /srv --volume /var/lib/postgresql -- \\\n    \
-                  restic backup /srv /var/lib/postgresql"
-)]
 pub struct ExecArguments {
     /// A volume to copy: mount point, block device or volume id (repeatable)
     #[arg(long, short, value_name = "VOLUME", required = true)]

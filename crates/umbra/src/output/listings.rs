@@ -268,7 +268,7 @@ impl Listing for StatusView {
     fn text(&self, width: u16) -> String {
         let mut text = if self.running {
             format!(
-                "umbrad {} runs as process {} and listens on {}.\n",
+                "umbrad {} runs as process {}.\nSocket: {}\n",
                 self.version, self.pid, self.socket
             )
         } else {

@@ -44,7 +44,11 @@ pub fn run(command: UmbraCommand) -> Result<ExitCode, Failure> {
     if let Task::Exec(arguments) = &command.task {
         exec::check(arguments)?;
     }
-    crate::start_up::runtime()?.block_on(reach_and_do(&root, command.task))
+    let runtime = crate::start_up::runtime()?;
+    let outcome = runtime.block_on(reach_and_do(&root, command.task));
+    // A question that nobody answers any more must not keep us.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn reach_and_do(root: &Root, task: Task) -> Result<ExitCode, Failure> {

@@ -255,17 +255,12 @@ impl Running {
 
     /// Reads standard error until it has said this.
     pub fn error_until(&mut self, words: &str) -> String {
-        let stderr = self.child().stderr.as_mut().unwrap();
-        let mut said = Vec::new();
-        let mut byte = [0];
-        loop {
-            assert_eq!(stderr.read(&mut byte).unwrap(), 1, "{said:?}");
-            said.extend(byte);
-            let text = String::from_utf8_lossy(&said);
-            if byte == *b"\n" && text.contains(words) {
-                return text.into_owned();
-            }
-        }
+        read_until(self.child().stderr.as_mut().unwrap(), words)
+    }
+
+    /// Reads standard output until it has said this.
+    pub fn output_until(&mut self, words: &str) -> String {
+        read_until(self.child().stdout.as_mut().unwrap(), words)
     }
 
     /// Reads standard output up to the end of a line.
@@ -304,6 +299,19 @@ impl Running {
             stdout: stdout.join().unwrap(),
             stderr: stderr.join().unwrap(),
         }
+    }
+}
+
+fn read_until(stream: &mut impl Read, words: &str) -> String {
+    let mut said = Vec::new();
+    let mut byte = [0];
+    loop {
+        let text = String::from_utf8_lossy(&said);
+        if text.contains(words) {
+            return text.into_owned();
+        }
+        assert_eq!(stream.read(&mut byte).unwrap(), 1, "no {words:?} in {text}");
+        said.extend(byte);
     }
 }
 

@@ -20,10 +20,7 @@ use crate::{
     session::SessionInner,
     set::{HoldReturned, InCatalog, SetInMaking},
 };
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{sync::Arc, time::Duration};
 use tokio::{task::spawn_blocking, time::Instant};
 use umbra_model::{
     HoldMethod, Instant as WallClock, SetTimes, ShadowCopySet, VssCode, VssError, VssResult,
@@ -77,7 +74,7 @@ impl Making<'_> {
             .await?;
         self.step(Step::PreCommit, Some(window)).await?;
         self.session.enter_quietly(SetState::Hold).await?;
-        let (report, instant) = self.hold(window).await?;
+        let report = self.hold(window).await?;
 
         self.enter(
             SetState::PostCommit,
@@ -113,7 +110,7 @@ impl Making<'_> {
             skew: report.skew,
             created: started.elapsed(),
         };
-        self.write_finished(instant, times).await
+        self.write_finished(report.instant, times).await
     }
 
     async fn enter(&mut self, state: SetState, message: &str) -> VssResult<()> {
@@ -261,7 +258,7 @@ impl Making<'_> {
 
     /// Holds every volume, commits every copy, releases. Nothing is logged,
     /// written or sent from here until the hold is back.
-    async fn hold(&mut self, window: Instant) -> VssResult<(HoldReport, WallClock)> {
+    async fn hold(&mut self, window: Instant) -> VssResult<HoldReport> {
         let hold = self.set.hold.take().ok_or_else(no_hold)?;
         let mut pendings = Vec::with_capacity(self.set.copies.len());
         for copy in &mut self.set.copies {
@@ -286,7 +283,6 @@ impl Making<'_> {
             returned.result = returned.hold.run(commits.collect());
             returned
         });
-        let began = SystemTime::now();
         let limits = &self.service.limits;
         let end = Instant::now() + limits.hold + limits.stall + HOLD_SLACK;
         let returned = match wait_for(&mut running, end.min(window), None).await {
@@ -318,27 +314,8 @@ impl Making<'_> {
         if Instant::now() >= window {
             return Err(window_over("the hold"));
         }
-        let instant = began + instant_of(&report);
-        let since_epoch = instant.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let nanoseconds = u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX);
-        Ok((report, WallClock(nanoseconds)))
+        Ok(report)
     }
-}
-
-/// When in a hold the instant of its copies was: when the last volume stood
-/// still, or was copied where none could be held.
-fn instant_of(report: &HoldReport) -> Duration {
-    let stood = report
-        .volumes
-        .iter()
-        .filter_map(|volume| volume.frozen)
-        .max();
-    let copied = report
-        .volumes
-        .iter()
-        .map(|volume| volume.commit_started)
-        .max();
-    stood.or(copied).unwrap_or_default()
 }
 
 fn no_hold() -> VssError {

@@ -16,6 +16,7 @@ use crate::{
     service::lock,
     set::{InCatalog, SetInMaking},
     taking_part::{Absence, Assessment},
+    writers::Gathered,
 };
 use ending::give_up_when_idle;
 use std::{
@@ -102,9 +103,8 @@ impl Session {
     /// `VSS_E_BAD_STATE`.
     pub async fn gather_writer_metadata(&self) -> VssResult<Vec<WriterReport>> {
         let mut state = self.inner.call(Call::GatherWriterMetadata).await?;
-        let service = &self.inner.service;
-        let gathered = service.writers.gather(service.limits.identify).await;
-        let report = service.writers.report(&gathered);
+        let gathered = self.gather().await?;
+        let report = self.inner.service.writers.report(&gathered);
         state.gathered = Some(gathered);
         if self.inner.standing().0 == SetState::Idle {
             self.inner
@@ -134,10 +134,9 @@ impl Session {
             ));
         }
         if !selection.names().is_empty() {
-            let service = &self.inner.service;
             let gathered = match state.gathered.take() {
                 Some(gathered) => gathered,
-                None => service.writers.gather(service.limits.identify).await,
+                None => self.gather().await?,
             };
             let checked = selection.check(&gathered);
             state.gathered = Some(gathered);
@@ -163,7 +162,6 @@ impl Session {
         let mut state = self.inner.call(Call::StartSnapshotSet).await?;
         let inner = &self.inner;
         let service = &inner.service;
-        inner.cancel.forget_dropped_call();
         let wait = service.limits.wait_for_set;
         let turn = service
             .queue
@@ -340,6 +338,15 @@ impl Session {
     /// tried again before the next set.
     pub async fn close(&self) -> VssResult<()> {
         self.inner.close(CancelReason::SessionClosed).await
+    }
+
+    async fn gather(&self) -> VssResult<Vec<Gathered>> {
+        let service = &self.inner.service;
+        tokio::select! {
+            biased;
+            cancelled = self.inner.cancel.requested() => Err(cancelled),
+            gathered = service.writers.gather(service.limits.identify) => Ok(gathered),
+        }
     }
 
     /// Runs a call to its end, on its own; where the caller goes away, the set is

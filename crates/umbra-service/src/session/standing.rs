@@ -118,6 +118,9 @@ impl SessionInner {
             state: Arc::clone(&self.state).lock_owned().await,
             session: Arc::clone(self),
         };
+        if state.making.is_none() {
+            self.cancel.forget_dropped_call();
+        }
         match order::check(call, self.standing().0) {
             Ok(()) => Ok(state),
             Err(error) => Err(match state.given_up.take() {

@@ -335,6 +335,7 @@ async fn a_dropped_call_leaves_the_session_usable() {
         () = until(move || seen.logged("db Freeze")) => {}
     }
     machine.forgive();
+    session.gather_writer_metadata().await.unwrap();
     session.start_snapshot_set().await.unwrap();
     assert!(machine.logged("db Abort"));
     session.close().await.unwrap();

@@ -297,6 +297,7 @@ impl PreparedHold for SimHold {
                 .collect(),
             held: Duration::from_millis(3),
             skew: *self.machine.skew.lock().unwrap(),
+            instant: umbra_model::Instant(1_000_000_000),
         })
     }
 }

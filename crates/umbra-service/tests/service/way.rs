@@ -266,6 +266,23 @@ async fn one_set_at_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn turns_come_in_the_order_of_asking() {
+    let machine = Machine::new();
+    let service = machine.service(Limits::default());
+    let order = std::sync::Mutex::new(Vec::new());
+    let one = async |number: u64| {
+        tokio::time::sleep(Duration::from_millis(number)).await;
+        let session = started(&service, Context::Backup).await.unwrap();
+        order.lock().unwrap().push(number);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        make(&session).await.unwrap();
+        session.close().await.unwrap();
+    };
+    tokio::join!(one(4), one(2), one(3), one(1));
+    assert_eq!(order.into_inner().unwrap(), [1, 2, 3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dawdling_requester_loses_its_turn() {
     let machine = Machine::new();
     let service = machine.service(Limits::default());

@@ -191,7 +191,7 @@ fn why_elsewhere(file_system: &str) -> &'static str {
         name if name == "fuse" || name.starts_with("fuse.") => {
             "is served by a program and cannot be frozen"
         }
-        "zfs" => "needs a provider that is not there yet",
+        "zfs" => "is copied by no provider",
         _ => "keeps no data on a block device",
     }
 }

@@ -10,7 +10,7 @@
 mod stage;
 
 use rustix::process::{Pid, Signal, kill_process};
-use stage::{Writer, commit, frozen, guardian, hold, limits, patient, prepare, within};
+use stage::{Writer, commit, frozen, guardian, hold, limits, machine, patient, prepare, within};
 use std::{
     env, fs,
     io::{BufRead, BufReader, Lines, Write},
@@ -21,6 +21,7 @@ use std::{
 };
 use umbra_model::VssCode;
 use umbra_testbed::{Disk, Format, Testbed, run, succeeds};
+use umbra_volume::Volumes;
 
 const MOUNTS: &str = "UMBRA_TEST_HOLD_MOUNTS";
 const HOLDS: &str = "UMBRA_TEST_HOLD_TIMES";
@@ -39,8 +40,12 @@ struct Service {
 
 impl Service {
     fn start(disks: &[&Disk], holds: &str) -> Self {
+        Self::start_by(Command::new(env::current_exe().unwrap()), disks, holds)
+    }
+
+    fn start_by(mut command: Command, disks: &[&Disk], holds: &str) -> Self {
         let mounts = disks.iter().map(|disk| disk.mount.clone());
-        let mut process = Command::new(env::current_exe().unwrap())
+        let mut process = command
             .args(["--exact", "the_holding_process", "--nocapture"])
             .env(MOUNTS, env::join_paths(mounts).unwrap())
             .env(HOLDS, holds)
@@ -101,7 +106,10 @@ fn the_holding_process() {
             }
         }
     }
-    let mut prepared = prepare(&volumes, limits(60_000, 1_000));
+    let mut prepared = match machine().prepare_hold(volumes.clone(), limits(60_000, 1_000)) {
+        Ok(prepared) => prepared,
+        Err(error) => return say("result", &error.to_string()),
+    };
     prepared.rehearse().unwrap();
     let speak = || say("held", &guardian().to_string());
     let stay = || thread::sleep(Duration::from_secs(4));
@@ -282,6 +290,23 @@ fn without_a_guardian_no_hold_begins() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn what_cannot_be_locked_in_memory_is_not_held() {
+    let bed = Testbed::new();
+    let disk = bed.disk(Format::Ext4, 32);
+    let mut poor = Command::new("prlimit");
+    poor.args([
+        "--memlock=65536:65536",
+        "setpriv",
+        "--bounding-set=-ipc_lock",
+    ]);
+    poor.arg(env::current_exe().unwrap());
+    let mut service = Service::start_by(poor, &[&disk], "once");
+    let result = service.expect("result");
+    assert!(result.contains("cannot lock itself in memory"), "{result}");
+    assert!(result.contains("LimitMEMLOCK"), "{result}");
 }
 
 #[test]

@@ -41,11 +41,11 @@ const STACK: usize = 128 * 1024;
 /// The main function of a guardian. Its standard input is the socket on which
 /// the service introduces itself.
 pub fn guardian_main() -> ExitCode {
-    let secluded = seclude();
+    close_what_was_inherited();
     let Ok(socket) = io::stdin().as_fd().try_clone_to_owned() else {
         return ExitCode::FAILURE;
     };
-    match secluded.and_then(|()| Guardian::meet(&socket)) {
+    match Guardian::meet(&socket) {
         Ok(mut guardian) => {
             if send(&socket, READY, SendFlags::NOSIGNAL).is_ok() {
                 guardian.watch(&socket);
@@ -66,7 +66,6 @@ pub fn guardian_main() -> ExitCode {
 fn seclude() -> io::Result<()> {
     // Fails only where it leads its own session already.
     let _ = rustix::process::setsid();
-    close_what_was_inherited();
     ignore_signals();
     // The kernel may refuse to spare it; it will do without.
     let _ = fs::write("/proc/self/oom_score_adj", "-1000");
@@ -161,6 +160,9 @@ impl Guardian {
         let missing = || io::Error::other("the service handed over too little");
         let board = SharedBoard::map(descriptors.next().ok_or_else(missing)?)?;
         let service = descriptors.next().ok_or_else(missing)?;
+        // Only now: a socket that is closed with something unread in it loses
+        // what was said on it, and the reason of a failure would not arrive.
+        seclude()?;
         let charge = Arc::new(Charge {
             board,
             folders: descriptors.collect(),

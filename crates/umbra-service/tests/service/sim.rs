@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use umbra_documents::{
@@ -56,6 +59,8 @@ pub struct Machine {
     pub busy_mounts: Mutex<BTreeSet<PathBuf>>,
     volumes: Vec<Volume>,
     pub skew: Mutex<Duration>,
+    /// How many there were; the clock of their instants.
+    holds: AtomicU64,
 }
 
 pub fn volume(mount_point: &str, number: u32) -> Volume {
@@ -107,6 +112,7 @@ impl Machine {
             busy_mounts: Mutex::default(),
             volumes,
             skew: Mutex::default(),
+            holds: AtomicU64::default(),
         })
     }
 
@@ -297,7 +303,7 @@ impl PreparedHold for SimHold {
                 .collect(),
             held: Duration::from_millis(3),
             skew: *self.machine.skew.lock().unwrap(),
-            instant: umbra_model::Instant(1_000_000_000),
+            instant: umbra_model::Instant(self.machine.holds.fetch_add(1, Ordering::Relaxed)),
         })
     }
 }

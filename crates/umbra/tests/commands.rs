@@ -252,3 +252,52 @@ fn completions_and_manual_come_from_the_same_definitions() {
     let page = fs::read_to_string(manual.join("umbra-exec.1")).unwrap();
     assert!(page.contains("UMBRA_SET_ID"), "{page}");
 }
+
+#[test]
+fn a_writer_vouches_or_fails_the_set() {
+    let bench = Bench::new();
+    let before = bench.traces();
+    let umbra = &bench.umbra;
+    let volume = bench.ext4.mount.to_str().unwrap();
+    let path = bench.ext4.mount.join("notes.db");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database
+        .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE notes (text)")
+        .unwrap();
+    umbra.write(
+        "etc/umbra/writers.d/sqlite.toml",
+        &format!(
+            "lock_wait_seconds = 1\n[[database]]\npath = \"{}\"\n",
+            path.display()
+        ),
+    );
+    let writers = umbra.json(["writers", "--json"]);
+    let name = field(&writers[0], "name");
+    assert!(field(&writers[0], "state").starts_with("VSS_WS_"));
+    let shown = umbra.ok(["writers", &name.to_uppercase()]);
+    assert!(shown.contains("notes.db"), "{shown}");
+    assert!(
+        shown.lines().all(|line| line.chars().count() <= 80),
+        "{shown}"
+    );
+
+    let create = |more: &[&str]| {
+        let mut arguments = vec!["create", "--json", volume];
+        arguments.extend(more);
+        umbra.json(arguments)
+    };
+    let set = create(&[]);
+    assert_eq!(set["consistency"], "application", "{set:#}");
+    assert_eq!(set["context"], "VSS_CTX_APP_ROLLBACK");
+    assert_eq!(field(&set["writers"][0], "name"), name);
+    assert!(set["frozen_ms"].as_f64().unwrap() > 0.0);
+    assert_eq!(create(&["--writer", &name])["consistency"], "application");
+    for without in [&["--no-writers"][..], &["--exclude-writer", &name]] {
+        assert_eq!(create(without)["consistency"], "filesystem", "{without:?}");
+    }
+    umbra.ok(["delete", "--all", "--yes"]);
+
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    umbra.fails(["create", volume], 105, &[&name]);
+    bench.assert_nothing_left(&before);
+}

@@ -21,7 +21,7 @@ use crate::{
 use inside::{Specification, SpecifiedCopy};
 use std::process::ExitCode;
 use umbra_client::{BackupOutcome, Connection, Requester};
-use umbra_model::{Context, ShadowCopySet, VssResult};
+use umbra_model::{Context, ShadowCopySet, VssCode, VssError, VssResult};
 
 /// Checks all that can be checked before anything is done.
 ///
@@ -195,12 +195,21 @@ async fn clean_up(
         }
     };
     tokio::pin!(cleaning);
+    let mut asked = false;
     loop {
         tokio::select! {
             done = &mut cleaning => return done,
             Ok(progress) = progress.recv() => line.tell(progress.message),
-            // What is asked for is being done: it ends.
-            _ = endings.next() => line.tell("cleaning up, then ending"),
+            _ = endings.next() => {
+                if asked {
+                    return Err(VssError::new(
+                        VssCode::Unexpected,
+                        "cleaning up was cut short; the next start of Umbra cleans up what is left",
+                    ));
+                }
+                asked = true;
+                eprintln!("umbra: cleaning up; the same again ends umbra at once");
+            }
         }
     }
 }

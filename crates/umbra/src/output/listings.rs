@@ -226,28 +226,18 @@ impl Listing for WriterView {
         }
         let columns = [Column::Whole("PROPERTY"), Column::Broken("VALUE")];
         let mut text = table(&columns, rows, width);
-        let files: Vec<Vec<String>> = self
-            .components
-            .iter()
-            .flat_map(|component| {
-                let names =
-                    std::iter::once(component.path.clone()).chain(std::iter::repeat(String::new()));
-                component
-                    .files
-                    .iter()
-                    .zip(names)
-                    .map(|(files, name)| vec![name, files.line()])
-            })
-            .chain(
-                self.excluded
-                    .iter()
-                    .map(|files| vec!["(excluded)".to_owned(), files.line()]),
-            )
-            .collect();
-        if !files.is_empty() {
-            let columns = [Column::Broken("COMPONENT"), Column::Broken("FILES")];
-            text.push('\n');
-            text.push_str(&table(&columns, files, width));
+        // A path that is longer than the line stays whole: people copy it.
+        for component in &self.components {
+            text.push_str(&format!("\ncomponent {}\n", component.path));
+            for files in &component.files {
+                text.push_str(&format!("  {}\n", files.line()));
+            }
+        }
+        if !self.excluded.is_empty() {
+            text.push_str("\nnot to be backed up\n");
+            for files in &self.excluded {
+                text.push_str(&format!("  {}\n", files.line()));
+            }
         }
         text
     }

@@ -45,8 +45,10 @@ pub(super) async fn create(
     // The copy itself is the backup.
     let completed = requester.backup_complete(BackupOutcome::Succeeded).await;
     let closed = requester.close().await;
+    // The set is there whatever else fails; its id must be told.
+    let providers = provider_names(&admin).await.unwrap_or_default();
     print(
-        &SetView::new(&set, &provider_names(&admin).await?),
+        &SetView::new(&set, &providers),
         Format::of(&arguments.listing),
     )?;
     completed?;

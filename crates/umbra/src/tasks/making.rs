@@ -8,10 +8,16 @@ use crate::{
     output::ProgressLine,
     signals::{Ending, Endings},
 };
-use std::path::{Path, PathBuf};
-use tokio::sync::broadcast::error::RecvError;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tokio::{sync::broadcast::error::RecvError, time::timeout};
 use umbra_client::{Connection, Requester, WriterSelection};
 use umbra_model::{Context, ShadowCopySet, VssCode};
+
+/// How long after the end of a session its last answer may come.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What a set is made of, and how.
 pub struct Wanted {
@@ -94,12 +100,7 @@ pub async fn make(
     let requester = Requester::open(connection, wanted.name)
         .await
         .map_err(Failure::from)?;
-    let outcome = tokio::select! {
-        outcome = steps(&requester, wanted, &line) => outcome.map_err(NotMade::Failed),
-        () = show_progress(&requester, &line) => Err(NotMade::Failed(gone())),
-        ending = endings.next() => Err(NotMade::Ended(ending)),
-    };
-    let not_made = match outcome {
+    let not_made = match made(&requester, wanted, &line, endings).await {
         Ok(set) => return Ok((requester, set)),
         Err(not_made) => not_made,
     };
@@ -115,6 +116,26 @@ pub async fn make(
         }
         (not_made, _) => not_made,
     })
+}
+
+async fn made(
+    requester: &Requester,
+    wanted: &Wanted,
+    line: &ProgressLine,
+    endings: &mut Endings,
+) -> Result<ShadowCopySet, NotMade> {
+    let steps = steps(requester, wanted, line);
+    tokio::pin!(steps);
+    let outcome = tokio::select! {
+        biased;
+        ending = endings.next() => return Err(NotMade::Ended(ending)),
+        outcome = &mut steps => outcome,
+        () = show_progress(requester, line) => {
+            // A service that stops ends the session and then says why.
+            timeout(LAST_WORDS, steps).await.unwrap_or_else(|_| Err(gone()))
+        }
+    };
+    outcome.map_err(NotMade::Failed)
 }
 
 async fn steps(

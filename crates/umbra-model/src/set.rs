@@ -7,7 +7,9 @@ use std::{fmt, path::PathBuf, time::Duration};
 /// A moment of wall-clock time: nanoseconds since the Unix epoch.
 ///
 /// `VSS_TIMESTAMP` counts 100 ns since 1601; this is the Linux way to say it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Instant(pub u64);
 

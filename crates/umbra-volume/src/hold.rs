@@ -14,6 +14,7 @@
 
 mod crew;
 mod freeze;
+mod grace_periods;
 mod guardian;
 mod guardian_process;
 mod memory_lock;
@@ -31,6 +32,7 @@ use crate::{
     stacking,
 };
 use crew::Crew;
+use grace_periods::GracePeriods;
 use guardian::Guardian;
 use memory_lock::MemoryLock;
 use plan::{Part, Plan};
@@ -53,6 +55,7 @@ pub(crate) struct LinuxHold {
     board: SharedBoard,
     /// None where nothing is to be frozen.
     guardian: Option<Guardian>,
+    grace_periods: GracePeriods,
     _memory: Option<MemoryLock>,
 }
 
@@ -119,6 +122,7 @@ pub(crate) fn prepare(
         limits,
         board,
         guardian,
+        grace_periods: GracePeriods::open(),
         _memory: memory,
     })
 }
@@ -181,6 +185,7 @@ impl PreparedHold for LinuxHold {
         let ledger = self.ledger();
         thread::scope(|scope| {
             let _pulse = crew::Pulse::start(scope, &self.volumes, &ledger)?;
+            let _expedited = self.grace_periods.expedite(&self.board);
             // Outermost first: flushing a file system above one that somebody
             // has frozen would wait for that somebody.
             let frozen = self.plan.thaw.iter().flatten();
@@ -221,6 +226,7 @@ impl PreparedHold for LinuxHold {
         let begun = thread::scope(|scope| {
             let _pulse = crew::Pulse::start(scope, &self.volumes, &ledger)?;
             let crew = Crew::muster(scope, &self.volumes, commits, &moments, &ledger)?;
+            let _expedited = self.grace_periods.expedite(&self.board);
             crew.at_hold_before()?;
 
             let begun = ledger.begin();

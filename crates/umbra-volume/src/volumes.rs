@@ -2,7 +2,7 @@
 //! unit tests give it a simulation; [`crate::LinuxVolumes`] is the real one.
 
 use std::{path::Path, time::Duration};
-use umbra_model::{HoldMethod, Volume, VssResult};
+use umbra_model::{HoldMethod, Instant, Volume, VssResult};
 
 /// One mounted file system, and whether it is a volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +127,8 @@ pub struct HoldReport {
     /// The largest difference between the instants of two copies; zero where
     /// there was a moment at which every copy's volume stood as it was copied.
     pub skew: Duration,
+    /// When the instant was that all copies show.
+    pub instant: Instant,
 }
 
 /// One volume's part in a hold.

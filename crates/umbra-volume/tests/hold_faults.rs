@@ -361,3 +361,34 @@ fn a_freeze_that_hangs_ends_with_its_cause() {
             .all(|disk| !disk.is_frozen())
     );
 }
+
+/// Other holds on the machine may be using the switch at the same moment.
+fn grace_periods_are_normal() -> bool {
+    let state = fs::read_to_string("/sys/kernel/rcu_expedited").unwrap();
+    state.trim() == "0"
+}
+
+#[test]
+fn the_kernel_is_hurried_only_while_a_hold_lasts() {
+    let bed = Testbed::new();
+    let disk = bed.disk(Format::Ext4, 32);
+    let was_hurried = || {
+        let mut hurried = false;
+        let mut hold = prepare(&[frozen(&disk.mount)], patient());
+        hold.run(vec![commit(|| hurried = !grace_periods_are_normal())])
+            .unwrap();
+        hurried
+    };
+    assert!(within(Duration::from_secs(20), was_hurried));
+    assert!(within(Duration::from_secs(20), grace_periods_are_normal));
+}
+
+#[test]
+fn a_killed_service_leaves_the_kernel_unhurried() {
+    let bed = Testbed::new();
+    let disk = bed.disk(Format::Ext4, 32);
+    let mut service = Service::start(&[&disk], "once");
+    service.expect("held");
+    service.kill();
+    assert!(within(Duration::from_secs(20), grace_periods_are_normal));
+}

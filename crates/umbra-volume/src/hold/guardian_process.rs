@@ -7,6 +7,7 @@
 
 use super::{
     freeze,
+    grace_periods::GracePeriods,
     guardian::{ARM, ARMED, INTRODUCTION, LONGEST, MOST_DESCRIPTORS, READY},
     memory_lock,
     shared::{Ice, Phase, SharedBoard, now},
@@ -109,6 +110,7 @@ fn ignore_signals() {
 struct Guardian {
     charge: Arc<Charge>,
     service: OwnedFd,
+    grace_periods: GracePeriods,
     thawers: Vec<Thawer>,
     beat: u64,
     beat_at: u64,
@@ -174,6 +176,7 @@ impl Guardian {
         Ok(Self {
             charge,
             service,
+            grace_periods: GracePeriods::open_to_restore(),
             thawers,
             beat: 0,
             beat_at: now(),
@@ -196,6 +199,7 @@ impl Guardian {
         while self.thawers.iter().any(Thawer::is_busy) {
             thread::park_timeout(LOOK);
         }
+        self.grace_periods.restore(&self.charge.board);
     }
 
     /// Waits for news; false when the service is gone.

@@ -1,8 +1,8 @@
 //! What a hold did, from the moments that were noted.
 
 use crate::{HoldReport, VolumeHold};
-use std::time::{Duration, Instant};
-use umbra_model::HoldMethod;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use umbra_model::{HoldMethod, Instant as WallClock};
 
 /// When things happened to one volume.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,7 +39,24 @@ pub(super) fn report(begun: Instant, volumes: &[(HoldMethod, Moments)]) -> HoldR
                 last.saturating_duration_since(first)
             }),
         skew: skew(volumes),
+        instant: instant(volumes),
     }
+}
+
+/// When the instant of the copies was: when the last volume stood still, or the
+/// last was copied where none could be held.
+fn instant(volumes: &[(HoldMethod, Moments)]) -> WallClock {
+    let latest = |of: fn(&Moments) -> Option<Instant>| {
+        volumes.iter().filter_map(|(_, moments)| of(moments)).max()
+    };
+    let ago = latest(|moments| moments.frozen)
+        .or_else(|| latest(|moments| moments.commit_started))
+        .map_or(Duration::ZERO, |moment| moment.elapsed());
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let nanoseconds = since_epoch.saturating_sub(ago).as_nanos();
+    WallClock(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
 }
 
 /// The largest difference between the instants of two copies. Frozen volumes

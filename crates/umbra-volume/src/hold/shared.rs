@@ -71,6 +71,8 @@ pub(super) struct Board {
     pub deadline: AtomicU64,
     /// For how many nanoseconds the heartbeat may stand still.
     pub stall: AtomicU64,
+    /// One while the kernel is asked to hurry its grace periods.
+    pub expedited: AtomicU32,
 }
 
 impl Phase {

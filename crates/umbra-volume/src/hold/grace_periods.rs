@@ -57,10 +57,6 @@ impl GracePeriods {
     }
 }
 
-fn switch() -> Option<File> {
-    OpenOptions::new().read(true).write(true).open(CONTROL).ok()
-}
-
 /// While it lives, the kernel hurries.
 pub(super) struct Expedited<'a> {
     grace_periods: &'a GracePeriods,

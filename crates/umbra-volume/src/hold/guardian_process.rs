@@ -176,7 +176,7 @@ impl Guardian {
         Ok(Self {
             charge,
             service,
-            grace_periods: GracePeriods::open_to_restore(),
+            grace_periods: GracePeriods::open(),
             thawers,
             beat: 0,
             beat_at: now(),

@@ -113,3 +113,75 @@ fn a_killed_umbrad_is_followed_by_another_on_the_same_socket() {
     });
     assert!(daemon.stop().status.success());
 }
+
+/// The capabilities of the unit file, as `setpriv` wants them.
+fn unit_capabilities() -> String {
+    let unit = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../packaging/systemd/umbrad.service"
+    );
+    let unit = fs::read_to_string(unit).unwrap();
+    let set = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("CapabilityBoundingSet="))
+        .unwrap();
+    let names: Vec<String> = set
+        .split_whitespace()
+        .map(|name| name.replace("CAP_", "+").to_lowercase())
+        .collect();
+    format!("-all,{}", names.join(","))
+}
+
+#[test]
+fn the_capabilities_of_the_unit_file_are_enough() {
+    let bench = Bench::new();
+    let before = bench.traces();
+    let umbra = &bench.umbra;
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--no-new-privs", "--bounding-set", &unit_capabilities()])
+        .arg(env!("CARGO_BIN_EXE_umbrad"))
+        .env("UMBRA_ROOT", umbra.root())
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped());
+    let daemon = Daemon::start(umbra, command);
+    let volumes = [&bench.ext4.mount, &bench.btrfs.mount];
+    let set = umbra.json(
+        ["create".as_ref(), "--json".as_ref()]
+            .into_iter()
+            .chain(volumes.map(|path| path.as_os_str())),
+    );
+    let place = bench.bed.folder().join("exposed");
+    fs::create_dir(&place).unwrap();
+    bench.bed.will_unmount(&place);
+    for copy in set["shadow_copies"].as_array().unwrap() {
+        let id = copy["id"].as_str().unwrap();
+        umbra.ok(["expose", id, place.to_str().unwrap()]);
+        umbra.ok(["unexpose", id]);
+    }
+    umbra.ok(["delete", "--all", "--yes"]);
+    let outcome = daemon.stop();
+    assert!(outcome.status.success(), "{outcome:?}");
+    bench.assert_nothing_left(&before);
+}
+
+#[test]
+fn the_units_give_umbrad_no_mount_namespace_of_its_own() {
+    let unit = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../packaging/systemd/umbrad.service"
+    );
+    let unit = fs::read_to_string(unit).unwrap();
+    for setting in unit.lines().filter(|line| !line.starts_with('#')) {
+        for word in [
+            "Private",
+            "Protect",
+            "ReadOnlyPaths",
+            "Bind",
+            "RootDirectory",
+            "Dynamic",
+        ] {
+            assert!(!setting.starts_with(word), "{setting} gives it one");
+        }
+    }
+}

@@ -239,3 +239,37 @@ fn a_service_that_goes_away_fails_the_backup() {
     assert_eq!(outcome.status.code(), Some(110), "{outcome:?}");
     bench.assert_nothing_left(&before);
 }
+
+#[test]
+fn signals_while_the_set_is_made_leave_nothing_of_it() {
+    let bench = Bench::new();
+    let path = bench.ext4.mount.join("notes.db");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database.execute_batch("CREATE TABLE notes (text)").unwrap();
+    bench.umbra.write(
+        "etc/umbra/writers.d/sqlite.toml",
+        &format!(
+            "lock_wait_seconds = 45\n[[database]]\npath = \"{}\"\n",
+            path.display()
+        ),
+    );
+    let before = bench.traces();
+    // Its writer waits for this at Freeze.
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for daemon in [false, true] {
+        let _daemon = daemon.then(|| bench.umbra.daemon());
+        for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+            let command = bench
+                .umbra
+                .command(exec(&[&bench.ext4.mount], &["--", "echo", "ran"]));
+            let mut running = Running::start(command);
+            eventually("something of the set", || bench.traces() != before);
+            running.signal(signal);
+            let outcome = running.end();
+            assert_eq!(outcome.status.code(), Some(code), "{outcome:?}");
+            assert_eq!(outcome.stdout, "", "{outcome:?}");
+            assert!(outcome.stderr.contains("was not run"), "{outcome:?}");
+            bench.assert_nothing_left(&before);
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! An error on its way to the user: which exit code, and the lines to print.
 
-use crate::exit::ExitKind;
+use crate::{exit::ExitKind, output::tell_raw};
 use std::fmt;
 use umbra_model::{VssCode, VssError};
 
@@ -41,7 +41,7 @@ impl Failure {
 
     /// Prints the sentence, its causes and later failures to standard error.
     pub fn print(&self, program: &str) {
-        eprint!("{}", text(program, &self.error));
+        tell_raw(&text(program, &self.error));
     }
 }
 

@@ -5,7 +5,7 @@
 //! starts this program again. What to show travels in one variable of the
 //! environment that the command never sees.
 
-use crate::failure::Failure;
+use crate::{failure::Failure, output::tell};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -97,7 +97,7 @@ fn prepare() -> Result<Specification, Failure> {
         live: specification.live.iter().map(PathBuf::from).collect(),
     };
     for warning in enter(&view)? {
-        eprintln!("umbra: {warning}");
+        tell(warning);
     }
     Ok(specification)
 }
@@ -126,7 +126,7 @@ fn end_with_parent(parent: i32) -> Result<(), Failure> {
 
 fn become_command(command: &[OsString], specification: &Specification) -> ExitCode {
     let Some((program, arguments)) = command.split_first() else {
-        eprintln!("umbra: there is no command to run");
+        tell("there is no command to run");
         return NO_COMMAND.into();
     };
     let mut command = Command::new(program);
@@ -140,11 +140,11 @@ fn become_command(command: &[OsString], specification: &Specification) -> ExitCo
     } else {
         CANNOT_RUN
     };
-    eprintln!(
-        "umbra: cannot run {}: {error}; it is looked for as the command sees the file systems, \
+    tell(format!(
+        "cannot run {}: {error}; it is looked for as the command sees the file systems, \
          with the shadow copies in place",
         program.display()
-    );
+    ));
     code.into()
 }
 

@@ -13,7 +13,7 @@ use crate::{
     command_line::ExecArguments,
     exit::ExitKind,
     failure::{Failure, text},
-    output::{ProgressLine, result_line},
+    output::{ProgressLine, result_line, tell, tell_raw},
     reach::is_root,
     signals::Endings,
     tasks::{NotMade, Wanted, make, session_over, volume_names, writer_selection},
@@ -86,14 +86,14 @@ pub async fn exec(
         Ok(made) => made,
         Err(NotMade::Failed(failure)) => return Err(failure),
         Err(NotMade::Ended(ending)) => {
-            eprintln!(
-                "umbra: ended while the set was being made; nothing of it is kept and the command \
-                 was not run"
+            tell(
+                "ended while the set was being made; nothing of it is kept and the command \
+                 was not run",
             );
             return Ok(ending.exit_code().into());
         }
     };
-    eprintln!("umbra: {}", result_line(&set));
+    tell(result_line(&set));
 
     let run = run_on(&requester, &set, &arguments, endings).await;
     let outcome = match &run {
@@ -121,7 +121,7 @@ pub async fn exec(
     if let Err(error) = cleaned
         && !ended.service_lost
     {
-        eprint!("{}", text("umbra", &error));
+        tell_raw(&text("umbra", &error));
     }
     Ok(ended.code.into())
 }
@@ -168,10 +168,8 @@ async fn run_on(
             ending = endings.next() => command.pass_on(ending),
             () = session_over(requester), if !service_lost => {
                 service_lost = true;
-                eprintln!(
-                    "umbra: the Umbra service went away; the command goes on, but the shadow \
-                     copies may be gone, and this backup counts as failed"
-                );
+                tell("the Umbra service went away; the command goes on, but the shadow \
+                     copies may be gone, and this backup counts as failed");
             }
         }
     };
@@ -208,7 +206,7 @@ async fn clean_up(
                     ));
                 }
                 asked = true;
-                eprintln!("umbra: cleaning up; the same again ends umbra at once");
+                tell("cleaning up; the same again ends umbra at once");
             }
         }
     }

@@ -74,6 +74,17 @@ pub fn print(listing: &impl Listing, format: Format) -> Result<(), Failure> {
     print_text(&text)
 }
 
+/// Tells people something: a line `umbra: …` on standard error.
+pub fn tell(line: impl std::fmt::Display) {
+    tell_raw(&format!("umbra: {line}\n"));
+}
+
+/// Prints to standard error. A terminal that was closed must not keep anybody
+/// from cleaning up, so what cannot be printed there is lost.
+pub fn tell_raw(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
 /// Prints lines to standard output.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use crate::{
     command_line::CreateArguments,
     exit::ExitKind,
     failure::Failure,
-    output::{Format, SetView, print},
+    output::{Format, SetView, print, tell},
     signals::Endings,
 };
 use std::{path::PathBuf, process::ExitCode};
@@ -38,7 +38,7 @@ pub(super) async fn create(
         Ok(made) => made,
         Err(NotMade::Failed(failure)) => return Err(failure),
         Err(NotMade::Ended(ending)) => {
-            eprintln!("umbra: ended while the set was being made; nothing of it is kept");
+            tell("ended while the set was being made; nothing of it is kept");
             return Ok(ending.exit_code().into());
         }
     };

@@ -1,16 +1,19 @@
 //! `umbra delete`.
 
 use crate::{
-    command_line::DeleteArguments, exit::ExitKind, failure::Failure, output::ProgressLine,
+    command_line::DeleteArguments,
+    exit::ExitKind,
+    failure::Failure,
+    output::{ProgressLine, tell, tell_raw},
 };
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 use umbra_client::{Admin, Selection};
 
 /// Deletes what was selected, having asked where that is more than one copy.
 pub(super) async fn delete(admin: &Admin, arguments: &DeleteArguments) -> Result<(), Failure> {
     let selected = admin.select_for_deletion(&selection(arguments)).await?;
     if selected.is_empty() {
-        eprintln!("umbra: there are no shadow copies to delete");
+        tell("there are no shadow copies to delete");
         return Ok(());
     }
     if selected.len() > 1 && !arguments.yes {
@@ -51,8 +54,7 @@ async fn agree(copies: usize) -> Result<(), Failure> {
     }
     // A thread, so that Ctrl-C ends the question.
     let answer = tokio::task::spawn_blocking(move || {
-        eprint!("Delete {copies} shadow copies? [y/N] ");
-        std::io::stderr().flush()?;
+        tell_raw(&format!("Delete {copies} shadow copies? [y/N] "));
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer)?;
         std::io::Result::Ok(answer)

@@ -1,6 +1,6 @@
 //! `umbra expose` and `umbra unexpose`.
 
-use crate::{command_line::ExposeArguments, failure::Failure};
+use crate::{command_line::ExposeArguments, failure::Failure, output::tell};
 use umbra_client::Admin;
 use umbra_model::{ShadowCopyId, VssCode, VssError};
 
@@ -22,17 +22,17 @@ pub(super) async fn expose(admin: &Admin, arguments: &ExposeArguments) -> Result
         )
     })?;
     admin.expose(arguments.id, &folder).await?;
-    eprintln!(
-        "umbra: shadow copy {} is mounted at {}",
+    tell(format!(
+        "shadow copy {} is mounted at {}",
         arguments.id,
         folder.display()
-    );
+    ));
     Ok(())
 }
 
 /// Unmounts it again.
 pub(super) async fn unexpose(admin: &Admin, id: ShadowCopyId) -> Result<(), Failure> {
     admin.unexpose(id).await?;
-    eprintln!("umbra: shadow copy {id} is mounted nowhere");
+    tell(format!("shadow copy {id} is mounted nowhere"));
     Ok(())
 }

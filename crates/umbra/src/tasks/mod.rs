@@ -14,7 +14,7 @@ use crate::{
     exec,
     exit::ExitKind,
     failure::Failure,
-    output::{Format, print_text},
+    output::{Format, print_text, tell},
     reach::Reached,
     root::Root,
     signals::Endings,
@@ -63,7 +63,7 @@ async fn reach_and_do(root: &Root, task: Task) -> Result<ExitCode, Failure> {
     tokio::select! {
         () = reached.finish() => outcome,
         ending = endings.next() => {
-            eprintln!("umbra: ends at once; the next start of Umbra cleans up what is left");
+            tell("ends at once; the next start of Umbra cleans up what is left");
             Ok(ending.exit_code().into())
         }
     }

@@ -29,8 +29,11 @@ pub(crate) struct Credentials {
 /// What a peer may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Right {
-    /// A requester or an administrator.
+    /// A requester, or an administrator of shadow copies.
     Requester,
+    /// One who has copies mounted where it likes. Members of the group may not:
+    /// they could have the service mount over any empty folder of the system.
+    Exposer,
     /// A writer.
     Writer,
 }
@@ -73,6 +76,9 @@ impl Access {
         if all || self.is_member(peer) {
             granted.push(Right::Requester);
         }
+        if all {
+            granted.push(Right::Exposer);
+        }
         if all || self.writers.contains(&peer.uid) {
             granted.push(Right::Writer);
         }
@@ -101,7 +107,7 @@ impl Rights {
     /// All of them, for a peer inside this process.
     pub(crate) fn all(uid: u32) -> Self {
         Self {
-            granted: vec![Right::Requester, Right::Writer],
+            granted: vec![Right::Requester, Right::Exposer, Right::Writer],
             uid,
             group: String::new(),
         }
@@ -120,6 +126,10 @@ impl Rights {
                 "uid {uid} may not use the Umbra service: only root and members of the group {:?} \
                  may; run it with sudo, or add the user to the group and start the program anew",
                 self.group
+            ),
+            Right::Exposer => format!(
+                "uid {uid} may not expose shadow copies or end it: that mounts and unmounts, and \
+                 only root may; run it with sudo"
             ),
             Right::Writer => format!(
                 "uid {uid} may not be a writer: add it to access.writers in the service's \
@@ -175,6 +185,7 @@ mod tests {
             let rights = access.rights(Credentials { uid, gid, pid: 1 });
             assert_eq!(rights.require(Right::Requester).is_ok(), requester, "{uid}");
             assert_eq!(rights.require(Right::Writer).is_ok(), writer, "{uid}");
+            assert_eq!(rights.require(Right::Exposer).is_ok(), uid == 0, "{uid}");
         };
         check(0, 0, true, true);
         check(1001, 1001, true, false);

@@ -14,12 +14,13 @@ pub(crate) struct AdminInterface {
 /// Checks the caller, makes the call, and wraps the answer.
 async fn call<R, T, F>(
     request: Request<R>,
+    right: Right,
     work: impl FnOnce(R, Peer) -> F,
 ) -> Result<Response<T>, Status>
 where
     F: Future<Output = VssResult<T>>,
 {
-    let peer = Peer::of(&request, Right::Requester)?;
+    let peer = Peer::of(&request, right)?;
     work(request.into_inner(), peer)
         .await
         .map(Response::new)
@@ -32,7 +33,7 @@ impl admin_server::Admin for AdminInterface {
         &self,
         request: Request<v1::ListVolumesRequest>,
     ) -> Result<Response<v1::ListVolumesResponse>, Status> {
-        call(request, |_, _| async move {
+        call(request, Right::Requester, |_, _| async move {
             let volumes = self.service.volumes().await?;
             Ok(v1::ListVolumesResponse {
                 volumes: volumes.into_iter().map(volume_report).collect(),
@@ -45,7 +46,7 @@ impl admin_server::Admin for AdminInterface {
         &self,
         request: Request<v1::ListProvidersRequest>,
     ) -> Result<Response<v1::ListProvidersResponse>, Status> {
-        call(request, |_, _| async move {
+        call(request, Right::Requester, |_, _| async move {
             let providers = self.service.providers().into_iter();
             Ok(v1::ListProvidersResponse {
                 providers: providers
@@ -66,7 +67,7 @@ impl admin_server::Admin for AdminInterface {
         &self,
         request: Request<v1::ListWritersRequest>,
     ) -> Result<Response<v1::ListWritersResponse>, Status> {
-        call(request, |_, _| async move {
+        call(request, Right::Requester, |_, _| async move {
             let writers = self.service.writers().await;
             Ok(v1::ListWritersResponse {
                 writers: writers.into_iter().map(writer_report).collect(),
@@ -79,7 +80,7 @@ impl admin_server::Admin for AdminInterface {
         &self,
         request: Request<v1::ListSetsRequest>,
     ) -> Result<Response<v1::ListSetsResponse>, Status> {
-        call(request, |_, _| async move {
+        call(request, Right::Requester, |_, _| async move {
             let sets = self.service.sets().await?;
             Ok(v1::ListSetsResponse {
                 sets: sets.into_iter().map(Into::into).collect(),
@@ -92,7 +93,7 @@ impl admin_server::Admin for AdminInterface {
         &self,
         request: Request<v1::DeleteRequest>,
     ) -> Result<Response<v1::DeleteResponse>, Status> {
-        call(request, |request, _| async move {
+        call(request, Right::Requester, |request, _| async move {
             let selection = selection(request)?;
             let ids = self.service.select_for_deletion(&selection).await?;
             Ok(deleted(&ids))
@@ -104,7 +105,7 @@ impl admin_server::Admin for AdminInterface {
         &self,
         request: Request<v1::DeleteRequest>,
     ) -> Result<Response<v1::DeleteResponse>, Status> {
-        call(request, |request, _| async move {
+        call(request, Right::Requester, |request, _| async move {
             let selection = selection(request)?;
             let ids = self.service.delete(&selection).await?;
             Ok(deleted(&ids))
@@ -116,7 +117,7 @@ impl admin_server::Admin for AdminInterface {
         &self,
         request: Request<v1::ExposeRequest>,
     ) -> Result<Response<v1::ExposeResponse>, Status> {
-        call(request, |request, _| async move {
+        call(request, Right::Exposer, |request, _| async move {
             let id = fields::id("ExposeRequest.shadow_copy_id", &request.shadow_copy_id)?;
             let folder = fields::path("ExposeRequest.path", request.path)?;
             self.service.expose(id, &folder).await?;
@@ -129,7 +130,7 @@ impl admin_server::Admin for AdminInterface {
         &self,
         request: Request<v1::UnexposeRequest>,
     ) -> Result<Response<v1::UnexposeResponse>, Status> {
-        call(request, |request, _| async move {
+        call(request, Right::Exposer, |request, _| async move {
             let id = fields::id("UnexposeRequest.shadow_copy_id", &request.shadow_copy_id)?;
             self.service.unexpose(id).await?;
             Ok(v1::UnexposeResponse {})
@@ -141,7 +142,7 @@ impl admin_server::Admin for AdminInterface {
         &self,
         request: Request<v1::StatusRequest>,
     ) -> Result<Response<v1::StatusResponse>, Status> {
-        call(request, |_, peer| async move {
+        call(request, Right::Requester, |_, peer| async move {
             let status = self.service.status();
             let own = |session: &SessionReport| {
                 let requester = &session.requester;

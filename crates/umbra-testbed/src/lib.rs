@@ -62,8 +62,6 @@ pub enum Format {
     Xfs,
     /// btrfs on one device.
     Btrfs,
-    /// FAT, which Umbra does not support.
-    Vfat,
 }
 
 impl Testbed {
@@ -140,7 +138,6 @@ impl Testbed {
             Format::Ext4 => &["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1"],
             Format::Xfs => &["mkfs.xfs", "-q", "-f"],
             Format::Btrfs => &["mkfs.btrfs", "-q", "-f"],
-            Format::Vfat => &["mkfs.vfat"],
         };
         run(
             mkfs[0],

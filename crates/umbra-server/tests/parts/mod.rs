@@ -248,7 +248,7 @@ impl PreparedHold for NoHold {
             volumes: volumes.collect(),
             held: at,
             skew: Duration::ZERO,
-            instant: umbra_model::Instant(1_000_000_000),
+            instant: Instant(1_000_000_000),
         })
     }
 }

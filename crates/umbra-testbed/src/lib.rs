@@ -62,6 +62,8 @@ pub enum Format {
     Xfs,
     /// btrfs on one device.
     Btrfs,
+    /// FAT, which Umbra does not support; not every kernel can mount it.
+    Vfat,
 }
 
 impl Testbed {
@@ -138,6 +140,7 @@ impl Testbed {
             Format::Ext4 => &["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1"],
             Format::Xfs => &["mkfs.xfs", "-q", "-f"],
             Format::Btrfs => &["mkfs.btrfs", "-q", "-f"],
+            Format::Vfat => &["mkfs.vfat"],
         };
         run(
             mkfs[0],

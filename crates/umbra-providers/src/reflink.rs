@@ -91,7 +91,7 @@ impl Image {
             ));
         }
         let device = volume.device.display();
-        let backing = match loop_device::behind(volume.number).map_err(|error| error.to_string())? {
+        let backing = match loop_device::behind(volume.number).map_err(|error| error.message().to_owned())? {
             Behind::File(backing) => backing,
             Behind::NoLoop => return Err(format!("its device {device} is no loop device")),
             Behind::PartitionOfLoop => {
@@ -101,7 +101,7 @@ impl Image {
                 ));
             }
         };
-        let file = backing.open().map_err(|error| error.to_string())?;
+        let file = backing.open().map_err(|error| error.message().to_owned())?;
         let shown = backing.path.display();
         let path = backing
             .path

@@ -133,16 +133,11 @@ impl Listing for Vec<VolumeView> {
         let rows = self
             .iter()
             .map(|volume| {
-                let provider = match (&volume.provider, &volume.why_not) {
-                    (Some(provider), _) => provider.clone(),
-                    (None, Some(why)) => format!("none: {why}"),
-                    (None, None) => "none".into(),
-                };
                 vec![
                     volume.mount_point.clone(),
                     volume.file_system.clone(),
                     volume.source.clone(),
-                    provider,
+                    volume.provider.clone().unwrap_or_else(|| "none".into()),
                 ]
             })
             .collect();
@@ -150,9 +145,22 @@ impl Listing for Vec<VolumeView> {
             Column::Broken("VOLUME"),
             Column::Whole("TYPE"),
             Column::Broken("DEVICE"),
-            Column::Broken("PROVIDER"),
+            Column::Whole("PROVIDER"),
         ];
-        table(&columns, rows, width)
+        let mut text = table(&columns, rows, width);
+        let reasons: Vec<_> = self
+            .iter()
+            .filter_map(|volume| Some(vec![volume.mount_point.clone(), volume.why_not.clone()?]))
+            .collect();
+        if !reasons.is_empty() {
+            let columns = [
+                Column::Broken("VOLUME"),
+                Column::Broken("WHY NONE CAN COPY IT"),
+            ];
+            text.push('\n');
+            text.push_str(&table(&columns, reasons, width));
+        }
+        text
     }
 }
 
@@ -335,7 +343,8 @@ mod tests {
         };
         let text = vec![volume.clone()].text(80);
         check_width(&text);
-        assert!(text.contains("none:"), "{text}");
+        assert!(text.contains("none\n"), "{text}");
+        assert!(text.contains("loop device"), "{text}");
         for name in [
             "mount_point",
             "file_system",

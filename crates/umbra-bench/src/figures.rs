@@ -1,0 +1,8 @@
+//! One module for each figure.
+
+mod atomic;
+pub mod fan_out;
+pub mod hold;
+pub mod size;
+pub mod stall;
+pub mod volumes;

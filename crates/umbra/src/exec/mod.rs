@@ -118,10 +118,15 @@ pub async fn exec(
         ));
     }
     // The command has the exit code; what else failed is still said.
-    if let Err(error) = cleaned
-        && !ended.service_lost
-    {
-        tell_raw(&text("umbra", &error));
+    match cleaned {
+        // It was said when it happened.
+        Err(_) if ended.service_lost => {}
+        Err(error) if ExitKind::of(error.code()) == ExitKind::Unreachable => tell(
+            "the Umbra service went away after the command ended, before everything was cleaned \
+             up; it goes on with that when it starts again, see `systemctl status umbrad`",
+        ),
+        Err(error) => tell_raw(&text("umbra", &error)),
+        Ok(()) => {}
     }
     Ok(ended.code.into())
 }

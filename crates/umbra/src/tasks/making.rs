@@ -135,7 +135,13 @@ async fn made(
             timeout(LAST_WORDS, steps).await.unwrap_or_else(|_| Err(gone()))
         }
     };
-    outcome.map_err(NotMade::Failed)
+    outcome.map_err(|failure| {
+        NotMade::Failed(match failure.kind() {
+            // The call may notice before the session's stream does.
+            ExitKind::Unreachable => gone(),
+            _ => failure,
+        })
+    })
 }
 
 async fn steps(
@@ -187,7 +193,8 @@ async fn show_progress(requester: &Requester, line: &ProgressLine) {
 fn gone() -> Failure {
     Failure::new(
         ExitKind::Unreachable,
-        "the Umbra service went away while the set was being made; nothing of it is kept, see \
+        "the Umbra service went away while the set was being made: a half-made set is removed \
+         when the service starts again, `umbra list` shows whether this one was finished; see \
          `systemctl status umbrad`",
     )
 }

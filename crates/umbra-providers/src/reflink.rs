@@ -35,7 +35,7 @@ use umbra_provider::{
 };
 use umbra_volume::{
     loop_device::{self, Behind, LoopDevice, Window},
-    reflink::{Reflinks, reflinks_of},
+    reflink::{Reflinks, clone_ahead, reflinks_of},
 };
 
 /// The file systems that can be copied this way, each with the options that
@@ -91,16 +91,17 @@ impl Image {
             ));
         }
         let device = volume.device.display();
-        let backing = match loop_device::behind(volume.number).map_err(|error| error.message().to_owned())? {
-            Behind::File(backing) => backing,
-            Behind::NoLoop => return Err(format!("its device {device} is no loop device")),
-            Behind::PartitionOfLoop => {
-                return Err(format!(
-                    "its device {device} is a partition of a loop device, and only whole loop \
+        let backing =
+            match loop_device::behind(volume.number).map_err(|error| error.message().to_owned())? {
+                Behind::File(backing) => backing,
+                Behind::NoLoop => return Err(format!("its device {device} is no loop device")),
+                Behind::PartitionOfLoop => {
+                    return Err(format!(
+                        "its device {device} is a partition of a loop device, and only whole loop \
                      devices can be copied"
-                ));
-            }
-        };
+                    ));
+                }
+            };
         let file = backing.open().map_err(|error| error.message().to_owned())?;
         let shown = backing.path.display();
         let path = backing
@@ -294,13 +295,18 @@ impl Pending {
 }
 
 impl PendingShadowCopy for Pending {
-    /// Flushes the volume and then its image, so that the freeze and the clone
-    /// have little to flush.
+    /// Flushes the volume and then its image, and clones what is there already,
+    /// so that the freeze has little to flush and the clone of the instant little
+    /// to do, however many pieces the image lies in.
     fn end_prepare(&mut self) -> VssResult<()> {
         open_folder(&self.mount_point)
             .and_then(syncfs)
             .and_then(|()| fdatasync(&self.image))
-            .map_err(|error| self.failed("flush", error))
+            .map_err(|error| self.failed("flush", error))?;
+        clone_ahead(&self.clone, &self.image).map_err(|error| {
+            let volume = self.mount_point.display();
+            failed(format!("clone ahead the image of {volume}"), error)
+        })
     }
 
     fn commit(&mut self) -> VssResult<()> {

@@ -103,6 +103,27 @@ fn xfs_on_xfs() {
     check_end_to_end(Format::Xfs, Format::Xfs);
 }
 
+/// Much is cloned before the instant; the copy must show the instant all the same.
+#[test]
+fn what_changes_after_the_preparation_is_in_the_copy() {
+    let bed = Testbed::new();
+    let provider = ReflinkProvider::default();
+    let (_below, disk) = nested(&bed, Format::Xfs, Format::Ext4);
+    fill(&disk.mount);
+    let mut expected = None;
+    let hold = || {
+        disturb(&disk.mount);
+        std::fs::write(disk.mount.join("late"), vec![7; 9 << 20]).unwrap();
+        expected = Some(contents(&disk.mount));
+        disk.freeze();
+    };
+    let copy = make(&provider, &volume(&disk.mount), hold, || disk.thaw()).unwrap();
+    std::fs::write(disk.mount.join("late"), vec![8; 9 << 20]).unwrap();
+    let shown = show(&bed, &provider, &copy);
+    assert!(Some(contents(&shown.path)) == expected);
+    check_whole(&bed, Format::Ext4, shown.surface.device.as_ref().unwrap());
+}
+
 #[test]
 fn an_image_without_checksums_on_btrfs() {
     let bed = Testbed::new();

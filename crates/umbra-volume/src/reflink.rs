@@ -3,10 +3,11 @@
 
 use crate::{FileSystemUuid, btrfs};
 use rustix::{
-    fs::fstatfs,
+    fs::{SeekFrom, fstat, fstatfs, seek},
+    io::Errno,
     ioctl::{self, Opcode, opcode},
 };
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 const XFS_SUPER_MAGIC: u64 = 0x5846_5342;
 const BTRFS_SUPER_MAGIC: u64 = 0x9123_683e;
@@ -63,4 +64,65 @@ pub fn reflinks_of(file: impl AsFd) -> std::io::Result<Reflinks> {
         }
         _ => Ok(Reflinks::OtherFileSystem),
     }
+}
+
+/// `struct file_clone_range`.
+#[repr(C)]
+#[allow(dead_code, reason = "the kernel's layout")]
+struct CloneRange {
+    source: i64,
+    source_offset: u64,
+    length: u64,
+    offset: u64,
+}
+
+/// `FICLONERANGE`.
+const CLONE_RANGE: Opcode = opcode::write::<CloneRange>(0x94, 13);
+/// How much is cloned at once, in bytes: nobody can write to the source
+/// meanwhile. A multiple of every block size.
+const PIECE: u64 = 4 << 20;
+
+/// Clones ahead of time what can be, bit by bit, so that a `FICLONE` of the
+/// whole file that comes later only has to do what has changed since. Writes to
+/// the source go on between the bits.
+///
+/// XFS takes tens of microseconds for each extent of the source that the clone
+/// does not share yet, and little for one that it does. btrfs does not look at
+/// what is shared already, so there this does nothing.
+///
+/// The clone is no copy of any instant before that `FICLONE`.
+///
+/// # Errors
+///
+/// The system's.
+pub fn clone_ahead(clone: impl AsFd, source: impl AsFd) -> std::io::Result<()> {
+    let (clone, source) = (clone.as_fd(), source.as_fd());
+    if fstatfs(source)?.f_type as u64 & 0xffff_ffff != XFS_SUPER_MAGIC {
+        return Ok(());
+    }
+    // Only whole pieces: what is behind the last one is little.
+    let end = u64::try_from(fstat(source)?.st_size).unwrap_or_default() / PIECE * PIECE;
+    let mut offset = 0;
+    while offset < end {
+        offset = match seek(source, SeekFrom::Data(offset)) {
+            Ok(data) => data / PIECE * PIECE,
+            // Nothing but a hole from here on.
+            Err(Errno::NXIO) => break,
+            Err(error) => return Err(error.into()),
+        };
+        if offset >= end {
+            break;
+        }
+        let range = CloneRange {
+            source: source.as_raw_fd().into(),
+            source_offset: offset,
+            length: PIECE,
+            offset,
+        };
+        // SAFETY: `CloneRange` has the size and layout that the opcode stands
+        // for, and the descriptor in it is borrowed for longer than the call.
+        unsafe { ioctl::ioctl(clone, ioctl::Setter::<CLONE_RANGE, CloneRange>::new(range)) }?;
+        offset += PIECE;
+    }
+    Ok(())
 }

@@ -1,14 +1,15 @@
 //! Mounts, loop devices and the btrfs ioctls on real file systems.
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
-use std::{fs::File, path::Path, time::Duration};
+use rustix::fs::ioctl_ficlone;
+use std::{fs::File, os::unix::fs::FileExt, path::Path, time::Duration};
 use umbra_model::{DeviceNumber, VssCode, VssResult};
 use umbra_testbed::{Format, Testbed, run};
 use umbra_volume::{
     btrfs,
     loop_device::{Behind, LoopDevice, Window, behind},
     mount::{DetachedMount, MountRequest, is_mount_point, unmount},
-    reflink::{Reflinks, reflinks_of},
+    reflink::{Reflinks, clone_ahead, reflinks_of},
 };
 
 fn request(file_system: &str, source: &Path, options: &[&str]) -> MountRequest {
@@ -304,4 +305,50 @@ fn which_file_systems_share_blocks() {
         assert_eq!(found.to_string(), uuid.trim());
     }
     assert_eq!(reflinks(Format::Ext4, 32).0, Reflinks::OtherFileSystem);
+}
+
+#[test]
+fn a_clone_made_ahead_is_the_source_where_nothing_changed() {
+    let bed = Testbed::new();
+    let xfs = bed.disk(Format::Xfs, 320);
+    let open = |name| {
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        options.open(xfs.mount.join(name)).unwrap()
+    };
+    // Data, a hole of many pieces, data, and an end that is no whole piece.
+    let (source, clone) = (open("source"), open("clone"));
+    for (offset, byte) in [(0, 1), (5 << 20, 2), (41 << 20, 3), (44 << 20, 4)] {
+        source.write_all_at(&[byte; 70_000], offset).unwrap();
+    }
+    clone_ahead(&clone, &source).unwrap();
+    let read = |file: &File, offset| {
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, offset).map(|()| byte[0])
+    };
+    for (offset, byte) in [(0, 1), (5 << 20, 2), (20 << 20, 0), (41 << 20, 3)] {
+        assert_eq!(read(&clone, offset).unwrap(), byte, "at {offset}");
+    }
+    assert!(
+        read(&clone, 44 << 20).is_err(),
+        "the end comes with FICLONE"
+    );
+
+    source.write_all_at(&[9; 10], 5 << 20).unwrap();
+    ioctl_ficlone(&clone, &source).unwrap();
+    let whole = |name| std::fs::read(xfs.mount.join(name)).unwrap();
+    assert!(whole("clone") == whole("source"));
+}
+
+#[test]
+fn nothing_is_cloned_ahead_where_it_would_not_help() {
+    let bed = Testbed::new();
+    for format in [Format::Btrfs, Format::Ext4] {
+        let disk = bed.disk(format, 128);
+        let source = disk.mount.join("source");
+        std::fs::write(&source, vec![1; 8 << 20]).unwrap();
+        let clone = File::create(disk.mount.join("clone")).unwrap();
+        clone_ahead(&clone, File::open(&source).unwrap()).unwrap();
+        assert_eq!(clone.metadata().unwrap().len(), 0, "{format:?}");
+    }
 }

@@ -12,7 +12,9 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use umbra_model::{SessionId, SetId, ShadowCopy, ShadowCopySet, VssCode, VssError, VssResult};
+use umbra_model::{
+    SessionId, SetId, ShadowCopy, ShadowCopyId, ShadowCopySet, VssCode, VssError, VssResult,
+};
 
 /// Sets by id, as JSON.
 const SETS: TableDefinition<&str, &[u8]> = TableDefinition::new("sets");
@@ -232,7 +234,33 @@ impl Catalog {
     pub(crate) fn remove(&self, set: SetId) -> VssResult<()> {
         #[cfg(feature = "failpoints")]
         fail::fail_point!("catalog::remove", |_| Err(failed_on_purpose("remove")));
+        // A catalog that could not be made for want of room is not made now.
+        if matches!(self.path.try_exists(), Ok(false)) {
+            return Ok(());
+        }
         self.edit(set, |_| None)
+    }
+
+    /// Forgets one copy of a finished set, and the set with its last one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Catalog::begin`].
+    pub(crate) fn remove_copy(&self, set: SetId, copy: ShadowCopyId) -> VssResult<()> {
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!("catalog::remove_copy", |_| Err(failed_on_purpose(
+            "remove_copy"
+        )));
+        self.edit(set, |record| {
+            let mut record = record?;
+            if let Phase::Finished(set) = &mut record.phase {
+                set.copies.retain(|other| other.id != copy);
+                if set.copies.is_empty() {
+                    return None;
+                }
+            }
+            Some(record)
+        })
     }
 
     /// Replaces one record, or forgets it, in one durable transaction.
@@ -288,17 +316,23 @@ impl Catalog {
     /// leaves no half one.
     fn create(&self) -> Result<(), CatalogError> {
         let making = self.path.with_extension("new");
-        match std::fs::remove_file(&making) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
+        remove_if_there(&making)?;
+        if let Err(error) = self.create_as(&making) {
+            // A disk that is full needs the room, and the error is the first one.
+            let _ = remove_if_there(&making);
+            return Err(error);
         }
+        Ok(())
+    }
+
+    fn create_as(&self, making: &Path) -> Result<(), CatalogError> {
         {
-            let database = Database::create(&making)?;
+            let database = Database::create(making)?;
             let writing = database.begin_write()?;
             writing.open_table(SETS)?;
             writing.commit()?;
         }
-        std::fs::rename(&making, &self.path)?;
+        std::fs::rename(making, &self.path)?;
         if let Some(directory) = self.path.parent() {
             File::open(directory)?.sync_all()?;
         }
@@ -307,6 +341,13 @@ impl Catalog {
 
     fn lock(&self) -> VssResult<LockFile> {
         LockFile::lock_within(&self.path.with_extension("lock"), LOCK_WAIT)
+    }
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 

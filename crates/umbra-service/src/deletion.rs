@@ -1,6 +1,6 @@
 //! Deleting shadow copies (`DeleteSnapshots`).
 
-use crate::{Service, blocking::within, catalog::Phase, messages::first, service::ServiceInner};
+use crate::{Service, blocking::within, messages::first, service::ServiceInner};
 use std::{path::PathBuf, sync::Arc};
 use umbra_model::{SetId, ShadowCopy, ShadowCopyId, ShadowCopySet, VssCode, VssError, VssResult};
 
@@ -107,16 +107,7 @@ impl ServiceInner {
         }
         self.drop_surface(copy.id);
         self.provider(copy.provider)?.delete(copy)?;
-        self.catalog.edit(copy.set, |record| {
-            let mut record = record?;
-            if let Phase::Finished(set) = &mut record.phase {
-                set.copies.retain(|other| other.id != copy.id);
-                if set.copies.is_empty() {
-                    return None;
-                }
-            }
-            Some(record)
-        })
+        self.catalog.remove_copy(copy.set, copy.id)
     }
 }
 

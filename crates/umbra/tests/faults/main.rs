@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
 mod endurance;
+mod full_disk;
 mod providers;
 mod puppet;
 mod queue;

@@ -54,18 +54,36 @@ impl Drop for Background {
 impl Puppet {
     /// One that does as it should.
     pub fn good(stage: &Stage, name: &str, volume: &Path) -> Self {
-        Self::connect(stage, name, volume, None)
+        Self::connect(stage, name, vec![on_one(volume)], None)
+    }
+
+    /// One with many components of long names that each lie in two folders, so
+    /// that there is much to say about a set with only one of them.
+    pub fn scattered(stage: &Stage, name: &str, folders: [&Path; 2], count: usize) -> Self {
+        let components = (0..count).map(|number| Component {
+            name: format!("{number:0>500}"),
+            files: folders
+                .map(|folder| FileSet::files(folder, "data-*"))
+                .to_vec(),
+            ..on_one(folders[0])
+        });
+        Self::connect(stage, name, components.collect(), None)
     }
 
     /// One that misbehaves at one event.
     pub fn bad(stage: &Stage, name: &str, volume: &Path, event: &str, misdeed: Misdeed) -> Self {
-        Self::connect(stage, name, volume, Some((event.to_owned(), misdeed)))
+        Self::connect(
+            stage,
+            name,
+            vec![on_one(volume)],
+            Some((event.to_owned(), misdeed)),
+        )
     }
 
     fn connect(
         stage: &Stage,
         name: &str,
-        volume: &Path,
+        components: Vec<Component>,
         misdeed: Option<(String, Misdeed)>,
     ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -80,13 +98,7 @@ impl Puppet {
                 name: name.to_owned(),
             },
             level: FreezeLevel::BackEnd,
-            components: vec![Component {
-                logical_path: None,
-                name: "data".to_owned(),
-                caption: None,
-                selectable: Selectable::Yes,
-                files: vec![FileSet::files(volume, "data-*")],
-            }],
+            components,
             excluded: Vec::new(),
         }
         .into();
@@ -128,6 +140,16 @@ impl Puppet {
                 .any(|event| event == "Thaw" || event == "Abort"),
             None => true,
         }
+    }
+}
+
+fn on_one(volume: &Path) -> Component {
+    Component {
+        logical_path: None,
+        name: "data".to_owned(),
+        caption: None,
+        selectable: Selectable::Yes,
+        files: vec![FileSet::files(volume, "data-*")],
     }
 }
 

@@ -155,7 +155,7 @@ fn the_service_is_killed_after_the_hold() {
     };
     for moment in [
         moment("set::BackupComplete=pause", "BackupComplete"),
-        moment("catalog::remove=pause", "BackupComplete"),
+        moment("catalog::remove_copy=pause", "BackupComplete"),
     ] {
         killed_at(&stage, moment.known(), ran);
     }

@@ -42,6 +42,12 @@ impl Stage {
         }
     }
 
+    /// The same, with what was made meanwhile counted as there before.
+    pub fn as_it_is_now(self) -> Self {
+        let before = self.bench.traces();
+        Self { before, ..self }
+    }
+
     /// The volumes of a set.
     pub fn volumes(&self) -> [&Path; 3] {
         [

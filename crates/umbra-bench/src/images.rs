@@ -13,7 +13,7 @@ use std::{
     path::PathBuf,
 };
 use umbra_testbed::{Disk, Format, Testbed, run};
-use umbra_volume::{BareHold, bare_hold};
+use umbra_volume::{BareHold, bare_hold, reflink::clone_ahead};
 
 /// An XFS that images can be cloned on, large enough for them all.
 pub fn host(bed: &Testbed, megabytes: u64) -> Disk {
@@ -63,14 +63,18 @@ impl BareCopy {
         })
     }
 
-    /// Flushes what Umbra flushes before it holds.
+    /// Does what Umbra does before it holds: flushes, clones ahead, freezes and
+    /// thaws once, flushes again.
     ///
     /// # Errors
     ///
     /// The system's.
-    pub fn flush(&self) -> Result<()> {
+    pub fn rehearse(&self) -> Result<()> {
         rustix::fs::syncfs(&self.folder)?;
         rustix::fs::fdatasync(&self.image)?;
+        clone_ahead(&self.clone, &self.image)?;
+        bare_hold(&self.folder, || Ok(())).context("a rehearsal failed")?;
+        rustix::fs::syncfs(&self.folder)?;
         Ok(())
     }
 

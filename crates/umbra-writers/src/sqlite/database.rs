@@ -136,16 +136,23 @@ impl Database {
         };
         // SQLite reads the file only now: a file that is no database, and a
         // journal that a crashed program left, are met here and not at Freeze.
+        let begun = Instant::now();
         database
             .connection
-            .busy_timeout(OPEN_WAIT)
-            .and_then(|()| {
-                database
-                    .connection
-                    .pragma_query_value(None, "schema_version", |row| row.get::<_, i64>(0))
-            })
+            .busy_timeout(Duration::ZERO)
             .map_err(|error| sqlite_failure(path, "read", &error))?;
-        Ok(database)
+        loop {
+            let version = database
+                .connection
+                .pragma_query_value(None, "schema_version", |row| row.get::<_, i64>(0));
+            match version {
+                Ok(_) => return Ok(database),
+                Err(error) if is_busy(&error) && begun.elapsed() < OPEN_WAIT => {
+                    thread::sleep(LOCK_POLL);
+                }
+                Err(error) => return Err(sqlite_failure(path, "read", &error)),
+            }
+        }
     }
 
     fn checkpoint(&self) -> Answer {

@@ -32,6 +32,19 @@ bench: packages ## the figures of docs/performance.md, as ratios in one run
 	cargo build --release -p umbra -p umbra-bench
 	target/release/umbra-bench
 
+install: ## install the programs, units, man pages and completions (DESTDIR=… for packages)
+	cargo build --release -p umbra
+	install -D -m 755 -t $(DESTDIR)/usr/bin target/release/umbra target/release/umbrad
+	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system packaging/systemd/umbrad.service packaging/systemd/umbrad.socket
+	install -D -m 644 packaging/sysusers.d/umbra.conf $(DESTDIR)/usr/lib/sysusers.d/umbra.conf
+	install -D -m 644 packaging/tmpfiles.d/umbra.conf $(DESTDIR)/usr/lib/tmpfiles.d/umbra.conf
+	install -D -m 644 packaging/umbra.toml $(DESTDIR)/usr/share/doc/umbra/umbra.toml
+	mkdir -p target/man && target/release/umbra man target/man
+	install -D -m 644 -t $(DESTDIR)/usr/share/man/man1 target/man/*.1
+	install -D -m 644 -t $(DESTDIR)/usr/share/man/man8 target/man/*.8
+	mkdir -p $(DESTDIR)/usr/share/bash-completion/completions
+	target/release/umbra completions bash > $(DESTDIR)/usr/share/bash-completion/completions/umbra
+
 # Nothing is installed twice: both scripts look first.
 packages:
 	scripts/install-packages.sh
@@ -39,4 +52,4 @@ packages:
 tools:
 	scripts/install-tools.sh $(TOOLS)
 
-.PHONY: help demo test format lint licences bench packages tools
+.PHONY: help demo test format lint licences bench install packages tools

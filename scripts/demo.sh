@@ -8,8 +8,9 @@ umbra=$(realpath "${1:?usage: demo.sh PATH-OF-UMBRA}")
 [ "$(id -u)" -eq 0 ] || { echo "the demo mounts and freezes file systems: run it as root" >&2; exit 1; }
 
 bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
-work=$(mktemp -d /var/tmp/umbra-demo.XXXXXX)
+work=$(mktemp -d /var/tmp/umbra-XXXX)   # short, for the tables
 chmod 755 "$work"
+export PAGER=cat PSQL_PAGER=cat   # on a terminal psql would wait in a pager
 export UMBRA_ROOT=$work/umbra; mkdir "$UMBRA_ROOT"
 port=54329
 running=()   # data directories of servers to stop
@@ -22,6 +23,7 @@ sql() { as_postgres "$bin/psql" -XAtq -h "$work" -p "$1" -d "$2" -c "$3"; }
 
 clean_up() {
     set +e
+    trap '' INT TERM HUP   # a second Ctrl-C must not stop this halfway
     for pid in ${ledger_pid:-} ${bench_pid:-}; do kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; done
     for data in "${running[@]}"; do as_postgres "$bin/pg_ctl" -D "$data" -m immediate stop >/dev/null 2>&1; done
     for mount in "${mounts[@]}"; do fsfreeze -u "$mount" 2>/dev/null; done
@@ -36,7 +38,7 @@ trap clean_up EXIT
 trap 'exit 130' INT TERM HUP
 
 # Umbra never leaves anything frozen; the demo does not take its word for it.
-( trap '' INT; sleep 300; for mount in "$work"/{xfs,data,wal}; do fsfreeze -u "$mount"; done ) >/dev/null 2>&1 &
+( trap '' INT; sleep 300 & trap 'kill $!; exit' TERM; wait; for mount in "$work"/{xfs,data,wal}; do fsfreeze -u "$mount"; done ) >/dev/null 2>&1 &
 watchdog=$!
 
 volume() { # volume NAME MKFS IMAGE SIZE: makes a file system in an image and mounts it
@@ -52,12 +54,12 @@ volume xfs "mkfs.xfs -q" "$work/xfs.img" 3G
 volume data "mkfs.btrfs -q" "$work/data.img" 3G
 volume wal "mkfs.ext4 -q" "$work/xfs/wal.img" 1G
 chown postgres: "$work/data" "$work/wal"
-"$umbra" volumes | sed -n "1p;\\|$work|p"
+"$umbra" volumes | sed -nE "1p;\\#^$work/(data|wal) .*/dev/#p"
 
 step "PostgreSQL, its data on one and its WAL on the other, under pgbench"
 as_postgres "$bin/initdb" -D "$work/data/pg" --waldir="$work/wal/pg_wal" -A trust >"$work/initdb.log"
 start() { # start DATA PORT: starts a server
-    as_postgres "$bin/pg_ctl" -D "$1" -w -l "$1.log" -o "-p $2 -k $work -c listen_addresses=''" start >/dev/null
+    as_postgres "$bin/pg_ctl" -D "$1" -w -l "$work/server-$2.log" -o "-p $2 -k $work -c listen_addresses=''" start >/dev/null
     running+=("$1")
 }
 chown postgres: "$work"
@@ -101,7 +103,7 @@ ln -sfn "$restored/wal/pg_wal" "$restored/data/pg/pg_wal"
 rm -f "$restored/data/pg/postmaster.pid"
 chown postgres: "$work/restored" "$restored"
 start "$restored/data/pg" $((port + 1))
-grep -E 'redo (starts|done)|ready to accept|was interrupted' "$restored/data/pg.log" | sed 's/^[^]]*\] //'
+grep -E 'redo (starts|done)|ready to accept|was interrupted' "$work/server-$((port + 1)).log" | sed 's/^[^]]*\] //'
 
 step "Proof"
 as_postgres "$bin/pg_amcheck" -h "$work" -p $((port + 1)) --install-missing --heapallindexed --parent-check postgres

@@ -14,6 +14,7 @@ use std::{
     ffi::OsStr,
     fs,
     io::{Read, Write},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -66,7 +67,9 @@ impl Bench {
         }
         let loops = run("losetup", ["-l", "-n", "-O", "NAME,BACK-FILE"]);
         for line in loops.lines().filter(|line| line.contains(folder)) {
-            traces.insert(format!("loop {}", line.trim()));
+            // Its columns are as wide as all loop devices of the machine need.
+            let fields: Vec<_> = line.split_whitespace().collect();
+            traces.insert(format!("loop {}", fields.join(" ")));
         }
         for disk in [&self.xfs, &self.ext4, &self.btrfs] {
             for entry in fs::read_dir(&disk.mount).unwrap() {
@@ -350,7 +353,9 @@ impl Daemon {
             if let Some(status) = running.child().try_wait().unwrap() {
                 panic!("umbrad ended ({status}): {:?}", running.end());
             }
-            if umbra.socket().exists()
+            // Not before it listens: `umbra` would be a service of its own, and do
+            // what this one has to do at its start.
+            if UnixStream::connect(umbra.socket()).is_ok()
                 && umbra.json(["status", "--json"])["running"] == Value::Bool(true)
             {
                 return Self { running };

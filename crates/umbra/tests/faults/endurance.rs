@@ -10,8 +10,11 @@ use umbra_model::{Context, VssResult};
 const WARM_UP: usize = 10;
 const SETS: usize = 200;
 
-/// How much the service may grow, in KiB. A leak of a page per set would be more.
-const GROWTH: u64 = 8 * 1024;
+/// How much the service may grow, in KiB, beside the stacks of threads that it
+/// happens to have more: a hold has all of them in memory.
+const GROWTH: u64 = 6 * 1024;
+/// KiB.
+const STACK: u64 = 2 * 1024;
 
 #[test]
 fn two_hundred_sets_leak_nothing() {
@@ -39,9 +42,12 @@ fn two_hundred_sets_leak_nothing() {
         after.descriptors <= before.descriptors,
         "{before:?} {after:?}"
     );
-    assert!(after.threads <= before.threads + 2, "{before:?} {after:?}");
+    // Idle threads come and go.
+    let new_threads = after.threads.saturating_sub(before.threads);
+    assert!(new_threads < 10, "{before:?} {after:?}");
+    let stacks = STACK * u64::try_from(new_threads).unwrap();
     assert!(
-        after.resident <= before.resident + GROWTH,
+        after.resident <= before.resident + stacks + GROWTH,
         "{before:?} {after:?}"
     );
     assert!(daemon.stop().status.success());

@@ -29,7 +29,7 @@ impl Tight {
         fs::create_dir_all(state.parent().unwrap()).unwrap();
         symlink(&disk.mount, &state).unwrap();
         Self {
-            stage: stage.as_it_is_now(),
+            stage: stage.starting_now(),
             filler: disk.mount.join("filler"),
         }
     }

@@ -1,6 +1,6 @@
 //! A writer that is connected to the service and misbehaves as a test wants.
 
-use crate::{stage::Stage, support::eventually};
+use crate::stage::Stage;
 use hyper_util::rt::TokioIo;
 use std::{
     path::Path,
@@ -35,7 +35,6 @@ pub enum Misdeed {
 
 /// A writer with one file on a volume. Disconnects when it is dropped.
 pub struct Puppet {
-    pub name: String,
     heard: Arc<Mutex<Vec<String>>>,
     _runtime: Background,
 }
@@ -113,7 +112,6 @@ impl Puppet {
         ));
         welcome.recv_timeout(Duration::from_secs(60)).unwrap();
         Self {
-            name: name.to_owned(),
             heard,
             _runtime: Background(Some(runtime)),
         }
@@ -122,13 +120,6 @@ impl Puppet {
     /// The events so far.
     pub fn heard(&self) -> Vec<String> {
         self.heard.lock().unwrap().clone()
-    }
-
-    /// Waits for an event.
-    pub fn until_heard(&self, event: &str) {
-        eventually(&format!("{event} for {}", self.name), || {
-            self.heard().iter().any(|heard| heard == event)
-        });
     }
 
     /// Whether every Freeze was followed by a Thaw or an Abort.

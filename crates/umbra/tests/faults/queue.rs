@@ -4,6 +4,7 @@ use crate::{
     stage::{Stage, assert_failed, exec_over},
     support::Running,
 };
+use rustix::process::Signal;
 use std::process::Command;
 
 /// Makes a set slowly.
@@ -82,4 +83,29 @@ fn two_without_a_service_wait_for_each_other() {
     assert!(first.status.success(), "{first:?}");
     stage.assert_clean(None);
     stage.assert_works();
+}
+
+/// The second removes what the first one left, and makes its own.
+#[test]
+fn the_second_without_a_service_takes_over_from_a_killed_one() {
+    let stage = Stage::new();
+    let mut command = stage.exec_command("true");
+    command.env("FAILPOINTS", "set::PrepareForSnapshot=pause");
+    let mut first = Running::start(command);
+    until_set_is_made(&stage);
+    let second = exec_over(&stage.bench, &[&stage.second.mount], "echo mine");
+    let mut second = Running::start(second);
+    first.signal(Signal::KILL);
+    first.end();
+    assert_eq!(second.line(), "mine");
+    let second = second.end();
+    assert!(second.status.success(), "{second:?}");
+    assert!(
+        stage
+            .bench
+            .traces()
+            .iter()
+            .all(|trace| !trace.contains(".umbra"))
+    );
+    stage.assert_clean(None);
 }

@@ -64,8 +64,8 @@ fn killed_at(stage: &Stage, moment: Moment, check: impl FnOnce(&Outcome)) {
         pens.iter().for_each(Pen::until_still);
     }
     daemon.kill();
-    let killed = Instant::now();
-    stage.assert_thawed(killed);
+    stage.assert_thawed(Instant::now());
+    stage.assert_not_frozen();
     drop(pens);
     check(&requester.end());
 
@@ -204,6 +204,7 @@ fn umbra_without_a_service_is_killed() {
         let killed = Instant::now();
         umbra.end();
         stage.assert_thawed(killed);
+        stage.assert_not_frozen();
         drop(pens);
         stage.assert_clean(None);
         stage.assert_works();
@@ -262,6 +263,7 @@ fn the_service_is_stopped_inside_the_hold() {
         daemon.signal(Signal::STOP);
         stage.assert_thawed(Instant::now());
         drop(pens);
+        // It learns that it was not the one to end the hold.
         daemon.signal(Signal::CONT);
         assert_failed(&requester.end(), 107, &["guardian"]);
         stage.assert_clean(Some(&mut daemon));

@@ -43,7 +43,7 @@ impl Stage {
     }
 
     /// The same, with what was made meanwhile counted as there before.
-    pub fn as_it_is_now(self) -> Self {
+    pub fn starting_now(self) -> Self {
         let before = self.bench.traces();
         Self { before, ..self }
     }
@@ -128,6 +128,11 @@ impl Stage {
         }
         let took = since.elapsed();
         assert!(took <= THAWED, "frozen for {took:?} after the fault");
+    }
+
+    /// Nothing is frozen. Not to be called while a set is made: the service and
+    /// this both look by freezing.
+    pub fn assert_not_frozen(&self) {
         for disk in [&self.bench.ext4, &self.second, &self.bench.xfs] {
             assert!(!disk.is_frozen(), "{:?} is frozen", disk.mount);
         }
@@ -136,6 +141,7 @@ impl Stage {
     /// Nothing is frozen, and nothing is left but what was there before.
     pub fn assert_clean(&self, daemon: Option<&mut Daemon>) {
         self.assert_thawed(Instant::now());
+        self.assert_not_frozen();
         self.bench.assert_nothing_left(&self.before);
         let services = usize::from(daemon.is_some());
         let daemon = daemon.map(|daemon| daemon.pid().as_raw_nonzero().get());

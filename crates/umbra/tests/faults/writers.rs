@@ -159,6 +159,26 @@ fn a_writer_misbehaves_after_the_backup() {
     );
 }
 
+/// A persistent set is made by then and stays; what its writer said is an error.
+#[test]
+fn a_writer_vetoes_a_persistent_set_when_it_is_complete() {
+    let stage = Stage::new();
+    let mut daemon = stage.daemon();
+    let (umbra, ext4) = (&stage.bench.umbra, &stage.bench.ext4.mount);
+    let bad = Puppet::bad(&stage, "Bad", ext4, "BackupComplete", Misdeed::Veto);
+    let outcome = umbra.run(["create", ext4.to_str().unwrap()]);
+    assert_eq!(outcome.status.code(), Some(105), "{outcome:?}");
+    for word in ["\"Bad\"", "BackupComplete", "the disk is on fire"] {
+        assert!(outcome.stderr.contains(word), "{outcome:?}");
+    }
+    let sets = umbra.json(["list", "--json"]);
+    let id = sets[0]["id"].as_str().unwrap();
+    assert!(outcome.stdout.contains(id), "{outcome:?}");
+    umbra.ok(["delete", "--set", id]);
+    drop(bad);
+    stage.assert_clean(Some(&mut daemon));
+}
+
 /// Undoing a set goes on past a writer that cannot even hear of it.
 #[test]
 fn a_writer_misbehaves_at_abort() {

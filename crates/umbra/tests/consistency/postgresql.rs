@@ -145,9 +145,8 @@ impl Load {
         let server = Server::start(bed, &data, &sockets, limits);
         server.sql("create table ledger (number bigint primary key)");
         output(server.client("pgbench").args(["-i", "-q", "postgres"]));
-        // Not as fast as it can: the copies' servers need the processors, too.
         let mut pgbench = server.client("pgbench");
-        pgbench.args(["-n", "-c", "2", "-R", "300", "-T", "600", "postgres"]);
+        pgbench.args(["-n", "-c", "2", "-T", "600", "postgres"]);
         pgbench.stdout(Stdio::null()).stderr(Stdio::null());
         let acknowledged = bed.folder().join("acknowledged");
         let mut ledger = Command::new("runuser");

@@ -5,10 +5,15 @@
 //! Invariant: every number that VSS defines has the value that VSS gives it;
 //! a test holds them against `facts/vss-abi.json`.
 
+#[macro_use]
+mod named;
+
 mod code;
 mod context;
 mod error;
+mod flags;
 mod id;
+mod kind;
 mod set;
 mod state;
 mod volume;
@@ -16,8 +21,14 @@ mod volume;
 pub use code::VssCode;
 pub use context::{Attributes, Context};
 pub use error::{VssError, VssResult};
+pub use flags::{BackupSchema, ComponentFlags, FileSpecBackupType, SubscribeMask};
 pub use id::{
     ParseIdError, ProviderId, SessionId, SetId, ShadowCopyId, WriterId, WriterInstanceId,
+};
+pub use kind::{
+    AlternateWriterState, ApplicationLevel, BackupType, ComponentType, FileRestoreStatus,
+    RestoreMethod, RestoreTarget, RestoreType, RollForwardType, SourceType, UsageType,
+    WriterRestore,
 };
 pub use set::{
     Consistency, ConsistencyVerdict, Instant, ProviderLocation, SetTimes, ShadowCopy,

@@ -1,42 +1,6 @@
 //! The states that VSS gives shadow copies and writers.
 
-macro_rules! states {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal, $value:literal;)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name {
-            $(#[doc = concat!("`", $text, "`.")] $variant,)*
-        }
-
-        impl $name {
-            /// Every state, in the order of the reference headers.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The name in the VSS reference.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $text,)* }
-            }
-
-            /// The value in the VSS headers.
-            pub const fn value(self) -> u32 {
-                match self { $(Self::$variant => $value,)* }
-            }
-
-            /// The state with this name.
-            pub fn from_name(name: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|state| state.name() == name)
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.name())
-            }
-        }
-    };
-}
-
-states! {
+named_values! {
     /// Where a shadow copy stands (`VSS_SNAPSHOT_STATE`).
     SnapshotState {
         Unknown = "VSS_SS_UNKNOWN", 0;
@@ -58,7 +22,7 @@ states! {
     }
 }
 
-states! {
+named_values! {
     /// How a writer is doing (`VSS_WRITER_STATE`).
     WriterState {
         Unknown = "VSS_WS_UNKNOWN", 0;

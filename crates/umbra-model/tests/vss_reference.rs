@@ -3,7 +3,12 @@
 
 use serde_json::Value;
 use std::{collections::BTreeMap, path::Path};
-use umbra_model::{Attributes, Context, SnapshotState, VssCode, WriterState};
+use umbra_model::{
+    AlternateWriterState, ApplicationLevel, Attributes, BackupSchema, BackupType, ComponentFlags,
+    ComponentType, Context, FileRestoreStatus, FileSpecBackupType, RestoreMethod, RestoreTarget,
+    RestoreType, RollForwardType, SnapshotState, SourceType, SubscribeMask, UsageType, VssCode,
+    WriterRestore, WriterState,
+};
 
 /// The reference, or nothing on a machine that does not have it. CI has it.
 fn reference() -> Option<Value> {
@@ -89,4 +94,65 @@ fn every_context_and_attribute_has_its_number() {
         ours,
         enumeration(&reference, "VSS_VOLUME_SNAPSHOT_ATTRIBUTES")
     );
+}
+
+/// Holds every value of one enumeration against the reference, both ways.
+macro_rules! check_values {
+    ($reference:expr, $($name:literal = $kind:ident),* $(,)?) => {$(
+        let ours: BTreeMap<_, _> = $kind::ALL
+            .iter()
+            .map(|value| (value.name().to_owned(), value.value()))
+            .collect();
+        assert_eq!(ours, enumeration($reference, $name), $name);
+        for value in $kind::ALL {
+            assert_eq!($kind::from_value(value.value()), Some(*value));
+            assert_eq!($kind::from_name(value.name()), Some(*value));
+        }
+    )*};
+}
+
+/// The same for sets of flags.
+macro_rules! check_flags {
+    ($reference:expr, $($name:literal = $kind:ident),* $(,)?) => {$(
+        let ours: BTreeMap<_, _> = $kind::NAMED
+            .iter()
+            .map(|(name, flag)| ((*name).to_owned(), flag.bits()))
+            .collect();
+        assert_eq!(ours, enumeration($reference, $name), $name);
+    )*};
+}
+
+#[test]
+fn every_kind_has_its_number() {
+    let Some(reference) = reference() else { return };
+    check_values!(
+        &reference,
+        "VSS_USAGE_TYPE" = UsageType,
+        "VSS_SOURCE_TYPE" = SourceType,
+        "VSS_RESTOREMETHOD_ENUM" = RestoreMethod,
+        "VSS_WRITERRESTORE_ENUM" = WriterRestore,
+        "VSS_COMPONENT_TYPE" = ComponentType,
+        "VSS_BACKUP_TYPE" = BackupType,
+        "VSS_RESTORE_TYPE" = RestoreType,
+        "VSS_RESTORE_TARGET" = RestoreTarget,
+        "VSS_FILE_RESTORE_STATUS" = FileRestoreStatus,
+        "VSS_ROLLFORWARD_TYPE" = RollForwardType,
+        "VSS_APPLICATION_LEVEL" = ApplicationLevel,
+        "VSS_ALTERNATE_WRITER_STATE" = AlternateWriterState,
+    );
+}
+
+#[test]
+fn every_flag_has_its_number() {
+    let Some(reference) = reference() else { return };
+    check_flags!(
+        &reference,
+        "VSS_BACKUP_SCHEMA" = BackupSchema,
+        "VSS_FILE_SPEC_BACKUP_TYPE" = FileSpecBackupType,
+        "VSS_COMPONENT_FLAGS" = ComponentFlags,
+        "VSS_SUBSCRIBE_MASK" = SubscribeMask,
+    );
+    let schema = BackupSchema::INCREMENTAL.with(BackupSchema::LOG);
+    let names: Vec<_> = schema.names().collect();
+    assert_eq!(names, ["VSS_BS_INCREMENTAL", "VSS_BS_LOG"]);
 }

@@ -67,7 +67,7 @@ fn a_requester_is_killed() {
 fn a_requester_disconnects() {
     everywhere(|stage, state| {
         let runtime = Runtime::new().unwrap();
-        let (socket, volumes) = (stage.bench.umbra.socket(), owned(stage));
+        let (socket, volumes) = (stage.bench.umbra.socket(), stage.owned_volumes());
         runtime.spawn(make(socket, volumes));
         stage.until_state(state);
         runtime.shutdown_background();
@@ -82,7 +82,7 @@ fn a_requester_disconnects_between_calls() {
     for steps in 1..=7 {
         eprintln!("after step {steps}");
         let runtime = Runtime::new().unwrap();
-        let (socket, volumes) = (stage.bench.umbra.socket(), owned(&stage));
+        let (socket, volumes) = (stage.bench.umbra.socket(), stage.owned_volumes());
         let (told, done) = mpsc::channel();
         runtime.spawn(async move {
             let connection = Connection::open(&Address::Path(socket)).await.unwrap();
@@ -119,15 +119,11 @@ fn a_persistent_set_outlives_its_requester() {
     stage.assert_clean(Some(&mut daemon));
 }
 
-fn owned(stage: &Stage) -> Vec<PathBuf> {
-    stage.volumes().map(Into::into).to_vec()
-}
-
-async fn make(socket: PathBuf, volumes: Vec<PathBuf>) {
+/// A set with all that a session does.
+pub async fn make(socket: PathBuf, volumes: Vec<PathBuf>) -> VssResult<()> {
     let connection = Connection::open(&Address::Path(socket)).await.unwrap();
     let session = Requester::open(&connection, "a test").await.unwrap();
-    // It may be interrupted anywhere, or fail on purpose.
-    let _ = take_steps(&session, &volumes, 7).await;
+    take_steps(&session, &volumes, 7).await
 }
 
 async fn take_steps(session: &Requester, volumes: &[PathBuf], steps: usize) -> VssResult<()> {

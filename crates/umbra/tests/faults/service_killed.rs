@@ -1,7 +1,8 @@
 //! The service is killed, or stopped, at every state of the machine.
 
 use crate::{
-    stage::{Pen, Stage, assert_failed},
+    requester_gone::make,
+    stage::{Pen, Stage, THAWED, assert_failed},
     support::{Outcome, Running},
 };
 use rustix::process::Signal;
@@ -9,6 +10,8 @@ use std::{
     fs, thread,
     time::{Duration, Instant},
 };
+use tokio::runtime::Runtime;
+use umbra_model::VssCode;
 use umbra_testbed::run;
 
 /// When the service is killed.
@@ -250,22 +253,65 @@ fn a_guardian_that_is_killed_fails_the_set_and_thaws() {
 #[test]
 fn the_service_is_stopped_inside_the_hold() {
     let stage = Stage::new();
+    // Stalls are noticed after half a second.
+    stage.limits("stall = \"500ms\"");
     for fail_points in [
         "hold::frozen=1*sleep(1000)",
         "hold::committed=1*sleep(1000)",
     ] {
-        // Stalls are noticed after half a second.
-        stage.limits("stall = \"500ms\"");
         let mut daemon = stage.daemon_with(fail_points);
         let pens = pens(&stage);
-        let requester = stage.exec("true");
+        let runtime = Runtime::new().unwrap();
+        let requester = runtime.spawn(make(stage.bench.umbra.socket(), stage.owned_volumes()));
         pens.iter().for_each(Pen::until_still);
         daemon.signal(Signal::STOP);
         stage.assert_thawed(Instant::now());
         drop(pens);
         // It learns that it was not the one to end the hold.
         daemon.signal(Signal::CONT);
-        assert_failed(&requester.end(), 107, &["guardian"]);
+        let error = runtime.block_on(requester).unwrap().unwrap_err();
+        assert_eq!(error.code(), VssCode::HoldWritesTimeout, "{error}");
+        assert!(error.message().contains("guardian"), "{error}");
+        stage.until_no_session();
+        stage.assert_clean(Some(&mut daemon));
+        stage.assert_works();
+        stage.assert_clean(Some(&mut daemon));
+        assert!(daemon.stop().status.success());
+    }
+}
+
+/// A writer inside the service goes with it, and what it kept frozen goes on.
+#[test]
+fn a_database_that_is_frozen_goes_on_when_the_service_is_killed() {
+    let stage = Stage::new();
+    let path = stage.bench.ext4.mount.join("frozen.db");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database.busy_timeout(Duration::ZERO).unwrap();
+    database
+        .execute_batch("CREATE TABLE numbers (number)")
+        .unwrap();
+    let insert = || database.execute_batch("INSERT INTO numbers VALUES (1)");
+    stage.bench.umbra.write(
+        "etc/umbra/writers.d/sqlite.toml",
+        &format!("[[database]]\npath = {path:?}\n"),
+    );
+    for (fail_points, state) in [
+        ("set::PreCommit=pause", "PreCommit"),
+        ("hold::before=pause", "Hold"),
+        ("set::PostCommit=pause", "PostCommit"),
+    ] {
+        eprintln!("{fail_points}");
+        insert().unwrap();
+        let daemon = stage.daemon_with(fail_points);
+        let requester = stage.exec("true");
+        stage.until_state(state);
+        assert!(insert().is_err(), "the database is not frozen");
+        daemon.kill();
+        let killed = Instant::now();
+        insert().unwrap();
+        assert!(killed.elapsed() < THAWED);
+        went_away(&requester.end());
+        let mut daemon = stage.daemon();
         stage.assert_clean(Some(&mut daemon));
         stage.assert_works();
         stage.assert_clean(Some(&mut daemon));

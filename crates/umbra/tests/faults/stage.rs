@@ -57,6 +57,11 @@ impl Stage {
         ]
     }
 
+    /// The same, for others to keep.
+    pub fn owned_volumes(&self) -> Vec<PathBuf> {
+        self.volumes().map(Path::to_owned).to_vec()
+    }
+
     pub fn daemon(&self) -> Daemon {
         self.bench.umbra.daemon()
     }

@@ -7,6 +7,16 @@ use umbra_testbed::Testbed;
 
 const CONTROL: &str = "/sys/kernel/rcu_expedited";
 
+/// Whether somebody has the kernel expedite RCU grace periods now.
+///
+/// # Errors
+///
+/// The kernel has no such switch.
+pub fn are_expedited() -> Result<bool> {
+    let state = fs::read_to_string(CONTROL).with_context(|| format!("cannot read {CONTROL}"))?;
+    Ok(state.trim() != "0")
+}
+
 /// While it lives, the kernel expedites RCU grace periods.
 pub struct Expedited {
     before: String,

@@ -79,8 +79,9 @@ struct CloneRange {
 /// `FICLONERANGE`.
 const CLONE_RANGE: Opcode = opcode::write::<CloneRange>(0x94, 13);
 /// How much is cloned at once, in bytes: nobody can write to the source
-/// meanwhile. A multiple of every block size.
-const PIECE: u64 = 4 << 20;
+/// meanwhile, some ten milliseconds where each block is an extent. A multiple of
+/// every block size.
+const PIECE: u64 = 1 << 20;
 
 /// Clones ahead of time what can be, bit by bit, so that a `FICLONE` of the
 /// whole file that comes later only has to do what has changed since. Writes to

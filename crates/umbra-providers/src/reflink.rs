@@ -289,6 +289,13 @@ struct Pending {
 }
 
 impl Pending {
+    fn clone_ahead(&self) -> VssResult<()> {
+        clone_ahead(&self.clone, &self.image).map_err(|error| {
+            let volume = self.mount_point.display();
+            failed(format!("clone ahead the image of {volume}"), error)
+        })
+    }
+
     fn failed(&self, what: &str, error: Errno) -> VssError {
         failed(format!("{what} {}", self.mount_point.display()), error)
     }
@@ -303,10 +310,13 @@ impl PendingShadowCopy for Pending {
             .and_then(syncfs)
             .and_then(|()| fdatasync(&self.image))
             .map_err(|error| self.failed("flush", error))?;
-        clone_ahead(&self.clone, &self.image).map_err(|error| {
-            let volume = self.mount_point.display();
-            failed(format!("clone ahead the image of {volume}"), error)
-        })
+        self.clone_ahead()
+    }
+
+    /// Writers have flushed since: a database's checkpoint touches thousands of
+    /// blocks. They wait for this, but nobody else does.
+    fn pre_commit(&mut self) -> VssResult<()> {
+        self.clone_ahead()
     }
 
     fn commit(&mut self) -> VssResult<()> {

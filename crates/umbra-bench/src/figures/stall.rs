@@ -8,7 +8,7 @@ use crate::{
     statistics::Sample,
     table::{Table, milliseconds, ratio},
 };
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use std::{
     fs,
     process::Command,
@@ -87,10 +87,13 @@ pub fn measure() -> Result<()> {
     let pgbench = postgres.bench()?;
     thread::sleep(Duration::from_secs(3));
     let mut windows = Vec::new();
+    let mut holds = Way::ALL.map(|_| Sample::default());
     for _ in 0..ROUNDS {
-        for way in Way::ALL {
+        for (way, holds) in Way::ALL.into_iter().zip(&mut holds) {
             let from = now();
-            go(way, &disk, &service, &postgres)?;
+            if let Some(held) = go(way, &disk, &service, &postgres)? {
+                holds.add_milliseconds(held);
+            }
             thread::sleep(AFTERMATH);
             windows.push((way, Window { from, to: now() }));
             tidy(way, &disk, &service)?;
@@ -116,8 +119,9 @@ pub fn measure() -> Result<()> {
         "max",
         "to nothing",
         "to the script",
+        "hold, ms: median",
     ]);
-    for (way, sample) in Way::ALL.iter().zip(&samples) {
+    for ((way, sample), holds) in Way::ALL.iter().zip(&samples).zip(&holds) {
         if sample.count() != ROUNDS {
             bail!("pgbench noted nothing in some rounds of {way:?}");
         }
@@ -127,6 +131,7 @@ pub fn measure() -> Result<()> {
             milliseconds(sample.max()),
             ratio(sample.ratio_to(nothing)),
             ratio(sample.ratio_to(script)),
+            milliseconds(holds.median()),
         ]);
     }
     println!(
@@ -137,7 +142,10 @@ pub fn measure() -> Result<()> {
     Ok(())
 }
 
-fn go(way: Way, disk: &Disk, service: &Service, postgres: &Postgres) -> Result<()> {
+/// Does it; how long Umbra says that it held, in milliseconds.
+fn go(way: Way, disk: &Disk, service: &Service, postgres: &Postgres) -> Result<Option<f64>> {
+    let mut create = service.command()?;
+    create.args(["create", "--json"]).arg(&disk.mount);
     match way {
         Way::Nothing => thread::sleep(NOTHING),
         Way::Script => script(disk)?,
@@ -145,27 +153,28 @@ fn go(way: Way, disk: &Disk, service: &Service, postgres: &Postgres) -> Result<(
             postgres.checkpoint()?;
             script(disk)?;
         }
-        Way::Umbra => finish(
-            service
-                .command()?
-                .args(["create", "--no-writers"])
-                .arg(&disk.mount),
-        )?,
-        Way::UmbraWithWriter => finish(service.command()?.arg("create").arg(&disk.mount))?,
+        Way::Umbra => return held(&finish(create.arg("--no-writers"))?).map(Some),
+        Way::UmbraWithWriter => return held(&finish(&mut create)?).map(Some),
     }
-    Ok(())
+    Ok(None)
+}
+
+fn held(set: &str) -> Result<f64> {
+    let set: serde_json::Value = serde_json::from_str(set)?;
+    set["held_ms"].as_f64().context("a set without held_ms")
 }
 
 /// What an administrator would write.
 fn script(disk: &Disk) -> Result<()> {
-    let script = r#"set -e; fsfreeze -f "$1"; cp --reflink=always "$2" "$2.copy" || bad=1
+    let text = r#"set -e; fsfreeze -f "$1"; cp --reflink=always "$2" "$2.copy" || bad=1
                     fsfreeze -u "$1"; test -z "$bad""#;
-    finish(
+    let script = finish(
         Command::new("sh")
-            .args(["-c", script, "sh"])
+            .args(["-c", text, "sh"])
             .arg(&disk.mount)
             .arg(&disk.image),
-    )
+    );
+    script.map(drop)
 }
 
 fn tidy(way: Way, disk: &Disk, service: &Service) -> Result<()> {
@@ -177,12 +186,13 @@ fn tidy(way: Way, disk: &Disk, service: &Service) -> Result<()> {
             Ok(fs::remove_file(copy)?)
         }
         Way::Umbra | Way::UmbraWithWriter => {
-            finish(service.command()?.args(["delete", "--all", "--yes"]))
+            finish(service.command()?.args(["delete", "--all", "--yes"])).map(drop)
         }
     }
 }
 
-fn finish(command: &mut Command) -> Result<()> {
+/// What it prints.
+fn finish(command: &mut Command) -> Result<String> {
     let output = command.output()?;
     if !output.status.success() {
         bail!(
@@ -190,7 +200,7 @@ fn finish(command: &mut Command) -> Result<()> {
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    Ok(())
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn now() -> u64 {

@@ -5,7 +5,7 @@
 set -euo pipefail
 
 packages=(
-    btrfs-progs dosfstools e2fsprogs xfsprogs util-linux procps
+    btrfs-progs dosfstools e2fsprogs xfsprogs mount util-linux procps systemd
     gcc libc6-dev make
     postgresql postgresql-contrib
     python3 python3-venv

@@ -11,7 +11,10 @@ use crate::{
     signals::{Ending, Endings},
     start_up,
 };
-use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, PidfdGetfdFlags, Resource, Rlimit, getpid, getrlimit, pidfd_getfd, pidfd_open,
+    setrlimit,
+};
 use sd_notify::NotifyState;
 use std::{io, os::fd::OwnedFd, process::ExitCode, time::Duration};
 use tokio::task::JoinHandle;
@@ -44,7 +47,21 @@ pub fn run(command: &UmbradCommand) -> Result<ExitCode, Failure> {
             format!("cannot start the log: {error}"),
         )
     })?;
+    allow_many_connections();
     start_up::runtime()?.block_on(serve(&root, &configuration))
+}
+
+/// Each writer and requester takes a descriptor. What is usual for a program
+/// started by hand, 1024, is for old ones that cannot have more.
+fn allow_many_connections() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, most) {
+        tracing::warn!("cannot allow more open descriptors: {error}");
+    }
 }
 
 async fn serve(root: &Root, configuration: &Configuration) -> Result<ExitCode, Failure> {

@@ -185,3 +185,25 @@ fn the_units_give_umbrad_no_mount_namespace_of_its_own() {
         }
     }
 }
+
+#[test]
+fn an_umbrad_that_is_started_by_hand_may_have_many_connections() {
+    let bench = Bench::new();
+    let umbra = &bench.umbra;
+    let mut command = Command::new("prlimit");
+    command
+        .args(["--nofile=1024:8192", env!("CARGO_BIN_EXE_umbrad")])
+        .env("UMBRA_ROOT", umbra.root())
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut daemon = Daemon::start(umbra, command);
+    let limits =
+        fs::read_to_string(format!("/proc/{}/limits", daemon.pid().as_raw_nonzero())).unwrap();
+    let open_files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap();
+    let numbers: Vec<_> = open_files.split_whitespace().skip(3).take(2).collect();
+    assert_eq!(numbers, ["8192", "8192"]);
+    assert!(daemon.stop().status.success());
+}

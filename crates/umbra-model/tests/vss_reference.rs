@@ -1,5 +1,6 @@
 //! Holds the vocabulary against the names and numbers of the VSS reference, in
 //! `shared/facts/vss-abi.json` beside the repository.
+#![allow(clippy::expect_used, reason = "a test ends at what it does not expect")]
 
 use serde_json::Value;
 use std::{collections::BTreeMap, path::Path};

@@ -43,6 +43,7 @@ kinds! {
     NoRoom = 109, "the storage, memory or number of copies is used up";
     Unreachable = 110, "the service cannot be reached, went away or does not speak the protocol";
     Refused = 111, "more than one copy would be deleted, and nobody agreed";
+    BadDocument = 112, "a VSS document is malformed";
 }
 
 impl ExitKind {
@@ -97,6 +98,7 @@ impl ExitKind {
             | VssCode::MaximumNumberOfRemoteMachinesReached => Self::NoRoom,
             VssCode::RemoteServerUnavailable => Self::Unreachable,
             VssCode::InvalidArgument => Self::Usage,
+            VssCode::InvalidXmlDocument | VssCode::CorruptXmlDocument => Self::BadDocument,
             _ => Self::Unexpected,
         }
     }

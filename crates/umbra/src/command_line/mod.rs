@@ -73,6 +73,13 @@ const EXEC: &str = "Takes one shadow copy set of the volumes and runs a command 
 const EXEC_EXAMPLE: &str = "Example:\n  umbra exec --volume /srv --volume /var/lib/postgresql -- \\\n    \
     restic backup /srv /var/lib/postgresql";
 
+const DOCUMENT: &str = "Reads Writer Metadata Documents and Backup Components Documents, as Windows \
+    or Umbra wrote them (UTF-8 or UTF-16), and prints what they say. What Umbra does not know in \
+    them is kept.\n\nNeeds no service and no privilege.";
+
+const DOCUMENT_EXAMPLE: &str = "Examples:\n  umbra document WM5.xml\n  umbra document --check *.xml\n  \
+    umbra writers 'PostgreSQL Writer' --xml | umbra document /dev/stdin";
+
 /// What `umbra` can do.
 #[derive(Debug, Subcommand)]
 pub enum Task {
@@ -99,6 +106,9 @@ pub enum Task {
     Delete(DeleteArguments),
     /// Show the service, its sessions and what is frozen
     Status(ListingArguments),
+    /// Print, check or rewrite VSS documents
+    #[command(long_about = DOCUMENT, after_help = DOCUMENT_EXAMPLE)]
+    Document(DocumentArguments),
     /// Print completions for a shell
     Completions(CompletionsArguments),
     /// Write the man pages of umbra and umbrad into a folder
@@ -151,6 +161,9 @@ pub struct ExecArguments {
 pub struct WritersArguments {
     /// Show this writer with its components: its name, class id or instance id
     pub name: Option<String>,
+    /// Print its Writer Metadata Document
+    #[arg(long, requires = "name", conflicts_with = "json")]
+    pub xml: bool,
     /// How to print.
     #[command(flatten)]
     pub listing: ListingArguments,
@@ -220,6 +233,23 @@ pub struct DeleteArguments {
     /// Delete more than one copy without asking
     #[arg(long, short)]
     pub yes: bool,
+}
+
+/// `umbra document`.
+#[derive(Debug, Args)]
+pub struct DocumentArguments {
+    /// The documents
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Say of each whether it is valid, and what in it Umbra does not know
+    #[arg(long, conflicts_with_all = ["rewrite", "json"])]
+    pub check: bool,
+    /// Print each in the canonical form
+    #[arg(long, conflicts_with = "json")]
+    pub rewrite: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub listing: ListingArguments,
 }
 
 /// `umbra completions`.

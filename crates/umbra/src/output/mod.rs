@@ -4,12 +4,14 @@
 //! Invariant: a listing prints to standard output and nothing else does; what
 //! people are told meanwhile goes to standard error.
 
+mod documents;
 mod listings;
 mod progress;
 mod sets;
 mod table;
 mod text;
 
+pub use documents::DocumentView;
 pub use listings::{
     ComponentView, FileSetView, ProviderView, SessionView, StatusView, VolumeView, WriterView,
 };

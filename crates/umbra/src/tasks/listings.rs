@@ -5,7 +5,7 @@ use crate::{
     failure::Failure,
     output::{
         ComponentView, FileSetView, Format, ProgressLine, ProviderView, SessionView, SetView,
-        ShadowCopyView, StatusView, VolumeView, WriterView, path_text, plain, print,
+        ShadowCopyView, StatusView, VolumeView, WriterView, path_text, plain, print, print_text,
     },
     reach::Reached,
     root::Root,
@@ -75,13 +75,36 @@ pub(super) async fn writers(
     name: Option<&str>,
     format: Format,
 ) -> Result<(), Failure> {
-    let line = ProgressLine::start("asking writers what they own");
-    let mut reports = admin.list_writers().await?;
-    line.finish();
+    let reports = reports(admin).await?;
     let Some(name) = name else {
         let views: Vec<WriterView> = reports.iter().map(writer_view).collect();
         return print(&views, format);
     };
+    let reports = called(reports, name)?;
+    let views: Vec<WriterView> = reports.iter().map(writer_view).collect();
+    match format {
+        Format::Json => print(&views, format),
+        Format::Text { .. } => views.iter().try_for_each(|view| print(view, format)),
+    }
+}
+
+/// Prints the Writer Metadata Documents of the writers that are called so.
+pub(super) async fn writer_documents(admin: &Admin, name: &str) -> Result<(), Failure> {
+    for report in called(reports(admin).await?, name)? {
+        print_text(&report.metadata.to_document()?.to_xml()?)?;
+    }
+    Ok(())
+}
+
+async fn reports(admin: &Admin) -> Result<Vec<WriterReport>, Failure> {
+    let line = ProgressLine::start("asking writers what they own");
+    let reports = admin.list_writers().await?;
+    line.finish();
+    Ok(reports)
+}
+
+/// The writers that are called so: more than one where several instances run.
+fn called(mut reports: Vec<WriterReport>, name: &str) -> Result<Vec<WriterReport>, Failure> {
     let names: Vec<String> = reports
         .iter()
         .map(|report| report.metadata.identity.name.clone())
@@ -97,11 +120,7 @@ pub(super) async fn writers(
             format!("there is no writer {name:?}; {known}"),
         ));
     }
-    let views: Vec<WriterView> = reports.iter().map(writer_view).collect();
-    match format {
-        Format::Json => print(&views, format),
-        Format::Text { .. } => views.iter().try_for_each(|view| print(view, format)),
-    }
+    Ok(reports)
 }
 
 fn is_called(report: &WriterReport, name: &str) -> bool {

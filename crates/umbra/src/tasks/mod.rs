@@ -3,6 +3,7 @@
 
 mod create;
 mod delete;
+mod document;
 mod expose;
 mod listings;
 mod making;
@@ -36,6 +37,10 @@ pub fn run(command: UmbraCommand) -> Result<ExitCode, Failure> {
         }
         Task::Man(arguments) => {
             write_manual(&arguments.folder)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Task::Document(arguments) => {
+            document::document(arguments)?;
             return Ok(ExitCode::SUCCESS);
         }
         _ => {}
@@ -91,7 +96,10 @@ async fn do_short_task(task: Task, root: &Root, reached: &Reached) -> Result<(),
         Task::Volumes(arguments) => listings::volumes(&admin, Format::of(&arguments)).await,
         Task::Writers(arguments) => {
             let format = Format::of(&arguments.listing);
-            listings::writers(&admin, arguments.name.as_deref(), format).await
+            match &arguments.name {
+                Some(name) if arguments.xml => listings::writer_documents(&admin, name).await,
+                name => listings::writers(&admin, name.as_deref(), format).await,
+            }
         }
         Task::Providers(arguments) => listings::providers(&admin, Format::of(&arguments)).await,
         Task::List(arguments) => listings::sets(&admin, Format::of(&arguments)).await,
@@ -104,6 +112,10 @@ async fn do_short_task(task: Task, root: &Root, reached: &Reached) -> Result<(),
         Task::Expose(arguments) => expose::expose(&admin, &arguments).await,
         Task::Unexpose(arguments) => expose::unexpose(&admin, arguments.id).await,
         Task::Delete(arguments) => delete::delete(&admin, &arguments).await,
-        Task::Exec(_) | Task::Create(_) | Task::Completions(_) | Task::Man(_) => Ok(()),
+        Task::Exec(_)
+        | Task::Create(_)
+        | Task::Document(_)
+        | Task::Completions(_)
+        | Task::Man(_) => Ok(()),
     }
 }

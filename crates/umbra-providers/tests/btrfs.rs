@@ -178,6 +178,7 @@ fn copies_are_found_when_their_volume_is_not_mounted() {
     provider.delete(&one).unwrap();
     // Nothing of the file system is, but its device is there.
     run("umount", [disk.mount.to_str().unwrap()]);
+    disk.await_release();
     assert_eq!(provider.presence(&two), Presence::Present);
     let shown = show(&bed, &provider, &two);
     assert_eq!(contents(&shown.path), expected);

@@ -11,14 +11,21 @@
 
 use std::{
     ffi::OsStr,
+    fs::OpenOptions,
     io::Write,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
         Mutex,
         atomic::{AtomicU32, Ordering},
     },
+    thread::sleep,
+    time::{Duration, Instant},
 };
+
+/// `O_EXCL` of Linux, which on a block device asks for it to be in no other use.
+const O_EXCL: i32 = 0o200;
 
 /// Reads one clean-up command a line; at the end of its input, or after four
 /// minutes, runs them, last first, after thawing everything.
@@ -220,6 +227,34 @@ impl Disk {
             self.thaw();
         }
         frozen
+    }
+
+    /// Waits until the kernel has let go of the file system after an unmount. A
+    /// private mount namespace of another test may have it mounted for as long
+    /// as it lives, and meanwhile it cannot be mounted in another way.
+    ///
+    /// # Panics
+    ///
+    /// When that takes more than a minute.
+    pub fn await_release(&self) {
+        let end = Instant::now() + Duration::from_secs(60);
+        // Exclusive to the file system while it is mounted anywhere.
+        let is_free = || {
+            let mut options = OpenOptions::new();
+            options
+                .read(true)
+                .custom_flags(O_EXCL)
+                .open(&self.device)
+                .is_ok()
+        };
+        while !is_free() {
+            assert!(
+                Instant::now() < end,
+                "{:?} stays mounted somewhere",
+                self.device
+            );
+            sleep(Duration::from_millis(20));
+        }
     }
 
     /// Unmounts the file system, lazily where it is busy.

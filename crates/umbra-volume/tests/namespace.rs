@@ -84,6 +84,7 @@ fn copy_of(bed: &Testbed, fill: impl FnOnce(&Path)) -> Disk {
     write(disk.mount.join("which"), "copy");
     fill(&disk.mount);
     run("umount", [&disk.mount]);
+    disk.await_release();
     disk
 }
 
@@ -311,6 +312,7 @@ fn the_root_can_be_a_copy() {
     run("mount", [&copy.device, &copy.mount]);
     std::fs::create_dir_all(copy.mount.join(&place)).unwrap();
     run("umount", [&copy.mount]);
+    copy.await_release();
 
     let in_tmp = tempfile::tempdir_in("/tmp").unwrap();
     write(in_tmp.path().join("which"), "live tmp\n");

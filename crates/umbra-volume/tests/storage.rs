@@ -66,6 +66,7 @@ fn a_mount_is_there_from_attach_to_unmount() {
     let disk = bed.disk(Format::Ext4, 32);
     std::fs::write(disk.mount.join("file"), "content").unwrap();
     run("umount", [&disk.mount]);
+    disk.await_release();
     let at = &disk.mount;
     assert!(!is_mount_point(at).unwrap());
 
@@ -102,6 +103,7 @@ fn a_mount_that_is_never_attached_leaves_nothing() {
     let bed = Testbed::new();
     let disk = bed.disk(Format::Ext4, 32);
     run("umount", [&disk.mount]);
+    disk.await_release();
     let mount = DetachedMount::of(&request("ext4", &disk.device, &[])).unwrap();
     assert_fails(
         mount.attach(&bed.folder().join("nowhere")),
@@ -140,6 +142,7 @@ fn a_loop_device_goes_with_its_last_user() {
     let disk = bed.disk(Format::Ext4, 32);
     std::fs::write(disk.mount.join("file"), "content").unwrap();
     run("umount", [&disk.mount]);
+    disk.await_release();
     run("losetup", ["-d", disk.device.to_str().unwrap()]);
     let image = File::open(&disk.image).unwrap();
     let device = LoopDevice::attach(&image, &disk.image, Window::default()).unwrap();
@@ -272,6 +275,7 @@ fn btrfs_says_who_it_is() {
 
     drop((top, data, folder));
     run("umount", [&disk.mount]);
+    disk.await_release();
     assert_eq!(btrfs::find_device(uuid, &[]), None);
     let candidates = [Path::new("/dev/null"), &disk.device];
     assert_eq!(

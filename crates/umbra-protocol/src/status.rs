@@ -124,7 +124,9 @@ pub fn from_status(status: &Status) -> VssError {
 /// Cuts the least important first: late failures, far causes, the message's end.
 fn shorten(error: &mut v1::Error) {
     let mut cut = false;
-    while error.encoded_len() + CUT.len() > MAX_TRAILER {
+    // As a field it has a tag and a length before it.
+    let with_cut = CUT.len() + 4;
+    while error.encoded_len() + with_cut > MAX_TRAILER {
         cut = true;
         if error.later.pop().is_some() || error.causes.pop().is_some() {
             continue;

@@ -355,3 +355,20 @@ fn refusals_name_the_field_and_the_reason() {
     );
     check(fields::required::<()>("set", None), "set", "missing");
 }
+
+#[test]
+fn an_error_of_any_length_fits_into_its_trailer() {
+    for length in 3900..4200 {
+        let error = VssError::new(VssCode::ProviderVeto, "x".repeat(length / 2))
+            .caused_by_text("y".repeat(length - length / 2))
+            .caused_by_text("z".repeat(200));
+        let status = to_status(&error);
+        let trailer = status
+            .metadata()
+            .get_bin(ERROR_TRAILER)
+            .unwrap()
+            .to_bytes()
+            .unwrap();
+        assert!(trailer.len() <= MAX_TRAILER, "{length}: {}", trailer.len());
+    }
+}

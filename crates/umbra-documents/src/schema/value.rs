@@ -103,7 +103,7 @@ macro_rules! numbers {
     )*};
 }
 
-numbers!(u32, u64);
+numbers!(u32);
 
 macro_rules! flags {
     ($($kind:ident),*) => {$(

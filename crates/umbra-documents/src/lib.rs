@@ -8,27 +8,38 @@
 //! Invariant: what a document says and Umbra does not know is written back.
 
 mod components_document;
+mod conversion;
 mod document;
-mod from_metadata;
+mod file_set;
+mod file_time;
 mod metadata;
+mod path_text;
 mod schema;
 mod writer_document;
 mod xml;
 
 pub use components_document::{
-    BACKUP_COMPONENTS_SCHEMA, BackupComponentsDocument, ChosenComponent, WriterComponents,
+    BACKUP_COMPONENTS_SCHEMA, BackupComponentsDocument, ChosenComponent, ComponentFailure,
+    DifferencedFile, DirectedTarget, NewTarget, PartialFile, RestoreSubcomponent, WriterComponents,
 };
 pub use document::Document;
+pub use file_set::{FileSet, Recursion};
+pub use file_time::FileTime;
 pub use metadata::{
-    Component, FileSet, FreezeLevel, MetadataError, Recursion, Selectable, WriterIdentity,
-    WriterMetadata,
+    AlternateLocation, Component, Dependency, FreezeLevel, MetadataError, RestorePlan, Selectable,
+    WriterIdentity, WriterMetadata, WriterVersion, full_path,
 };
+pub use path_text::{bytes_to_text, path_to_text, text_to_bytes, text_to_path};
 pub use schema::{
     AttributeRule, AttributeValue, ChildRule, DocumentElement, DocumentTerm, ElementRule, Extra,
     SchemaVersion, Term, ValueKind,
 };
 pub use writer_document::{
-    BackupLocations, ExcludedFiles, ExcludedFilesFromSnapshot, FileGroup, FileList, Identification,
-    RestoreMethodElement, WRITER_METADATA_SCHEMA, WriterMetadataDocument,
+    AlternateLocationMapping, BackupLocations, Database, DatabaseFiles, DatabaseLogFiles,
+    DependencyElement, ExcludedFiles, ExcludedFilesFromSnapshot, FileGroup, FileList,
+    Identification, IncludedFiles, RestoreMethodElement, WRITER_METADATA_SCHEMA,
+    WriterMetadataDocument,
 };
 pub use xml::{MAX_DOCUMENT_BYTES, XmlElement, XmlNode};
+
+use file_set::is_plain_absolute;

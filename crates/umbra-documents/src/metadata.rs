@@ -1,8 +1,12 @@
 //! The Writer Metadata Document, as values.
 
+use crate::{FileSet, is_plain_absolute};
 use serde::{Deserialize, Serialize};
-use std::path::{Component as PathPart, Path, PathBuf};
-use umbra_model::{WriterId, WriterInstanceId};
+use std::path::PathBuf;
+use umbra_model::{
+    BackupSchema, ComponentFlags, ComponentType, RestoreMethod, SourceType, UsageType, WriterId,
+    WriterInstanceId, WriterRestore,
+};
 
 /// The most components that one writer may have.
 const MAX_COMPONENTS: usize = 100_000;
@@ -35,9 +39,34 @@ pub enum MetadataError {
     /// More components than a writer may have.
     #[error("{0} components are more than the 100000 that a writer may have")]
     TooManyComponents(usize),
+    /// Files of a kind that the component's type does not have.
+    #[error("the component {component:?} has {what}, which a {kind} has not")]
+    WrongFiles {
+        /// The component.
+        component: String,
+        /// Which files.
+        what: &'static str,
+        /// Its type.
+        kind: ComponentType,
+    },
+    /// An alternate location mapping for files that no component has
+    /// (`VSS_E_OBJECT_NOT_FOUND`, `AddAlternateLocationMapping`).
+    #[error(
+        "the alternate location mapping of {path:?} {specification:?} has no file set to match: \
+         a component must have one with the same path, specification and recursion"
+    )]
+    MappingOfNothing {
+        /// The folder.
+        path: PathBuf,
+        /// Which names in it.
+        specification: String,
+    },
+    /// A dependency of a component on itself.
+    #[error("the component {0:?} depends on itself")]
+    DependsOnItself(String),
 }
 
-/// Who a writer is (`IVssExamineWriterMetadata::GetIdentityEx2`).
+/// Who a writer is (`IVssExamineWriterMetadataEx::GetIdentityEx`, `GetVersion`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WriterIdentity {
     /// The class of writer.
@@ -46,6 +75,40 @@ pub struct WriterIdentity {
     pub instance: WriterInstanceId,
     /// The name that people see, such as `PostgreSQL Writer`.
     pub name: String,
+    /// Which of several instances of one class it is, by a name that lasts.
+    pub instance_name: Option<String>,
+    /// The version of the writer.
+    pub version: WriterVersion,
+    /// How its data is used.
+    pub usage: UsageType,
+    /// What kind of program it speaks for.
+    pub source: SourceType,
+}
+
+impl WriterIdentity {
+    /// A writer of user data, of no version, that is no database.
+    pub fn new(id: WriterId, instance: WriterInstanceId, name: impl Into<String>) -> Self {
+        Self {
+            id,
+            instance,
+            name: name.into(),
+            instance_name: None,
+            version: WriterVersion::default(),
+            usage: UsageType::UserData,
+            source: SourceType::Other,
+        }
+    }
+}
+
+/// The version of a writer (`CVssWriterEx::InitializeEx`).
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct WriterVersion {
+    /// Before the point.
+    pub major: u32,
+    /// Behind it.
+    pub minor: u32,
 }
 
 /// When a writer is frozen and thawed relative to others
@@ -65,16 +128,6 @@ pub enum FreezeLevel {
     System,
 }
 
-/// Whether a file set reaches into the folders below its path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Recursion {
-    /// Only the folder itself.
-    Folder,
-    /// And every folder below.
-    Tree,
-}
-
 /// Whether a requester may choose a component by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -85,60 +138,137 @@ pub enum Selectable {
     No,
 }
 
-/// Files by folder and specification (`IVssWMFiledesc`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileSet {
-    /// The folder: an absolute path.
-    pub path: PathBuf,
-    /// Which names in it: an exact name, or one with `*` and `?`.
-    pub specification: String,
-    /// How far down.
-    pub recursion: Recursion,
-}
-
-impl FileSet {
-    /// Everything in a folder and below.
-    pub fn tree(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            specification: "*".into(),
-            recursion: Recursion::Tree,
-        }
-    }
-
-    /// The files of one folder whose names match a specification.
-    pub fn files(path: impl Into<PathBuf>, specification: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            specification: specification.into(),
-            recursion: Recursion::Folder,
-        }
+impl Selectable {
+    /// Whether it may.
+    pub fn is_yes(self) -> bool {
+        self == Self::Yes
     }
 }
 
-/// The unit of backup and restore (`IVssWMComponent`).
+impl From<bool> for Selectable {
+    fn from(yes: bool) -> Self {
+        if yes { Self::Yes } else { Self::No }
+    }
+}
+
+/// What a component needs of another writer's ("Dependencies between Components
+/// Managed by Different Writers").
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Dependency {
+    /// The class of the other writer.
+    pub writer: WriterId,
+    /// Where the other component stands.
+    pub logical_path: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
+/// The unit of backup and restore (`IVssWMComponent`, `VSS_COMPONENTINFO`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Component {
+    /// What it is made of: `FileGroup` or `Database`.
+    pub kind: ComponentType,
     /// Where it stands in the writer's tree, without a leading separator.
     pub logical_path: Option<String>,
     /// Its name, unique under its logical path.
     pub name: String,
     /// What people see.
     pub caption: Option<String>,
+    /// Whether the writer has metadata for a restore of it.
+    pub restore_metadata: bool,
+    /// Whether the writer wants to hear of the end of a backup of it.
+    pub notify_on_backup_complete: bool,
     /// Whether a requester may choose it alone.
     pub selectable: Selectable,
-    /// The files it is made of.
+    /// Whether a requester may restore it alone, when it was backed up with its
+    /// parent.
+    pub selectable_for_restore: Selectable,
+    /// What it supports.
+    pub flags: ComponentFlags,
+    /// The files of a file group.
     pub files: Vec<FileSet>,
+    /// The files of a database.
+    pub database_files: Vec<FileSet>,
+    /// The log files of a database.
+    pub log_files: Vec<FileSet>,
+    /// What it needs of other writers.
+    pub dependencies: Vec<Dependency>,
 }
 
 impl Component {
-    /// The logical path and the name, joined as VSS prints them.
-    pub fn full_path(&self) -> String {
-        match &self.logical_path {
-            Some(path) => format!("{path}\\{}", self.name),
-            None => self.name.clone(),
+    /// A selectable file group without files at the top of the tree.
+    pub fn file_group(name: impl Into<String>) -> Self {
+        Self {
+            kind: ComponentType::FileGroup,
+            logical_path: None,
+            name: name.into(),
+            caption: None,
+            restore_metadata: false,
+            notify_on_backup_complete: false,
+            selectable: Selectable::Yes,
+            selectable_for_restore: Selectable::No,
+            flags: ComponentFlags::default(),
+            files: Vec::new(),
+            database_files: Vec::new(),
+            log_files: Vec::new(),
+            dependencies: Vec::new(),
         }
     }
+
+    /// A selectable database without files at the top of the tree.
+    pub fn database(name: impl Into<String>) -> Self {
+        Self {
+            kind: ComponentType::Database,
+            ..Self::file_group(name)
+        }
+    }
+
+    /// The logical path and the name, joined as VSS prints them.
+    pub fn full_path(&self) -> String {
+        full_path(self.logical_path.as_deref(), &self.name)
+    }
+
+    /// Every file set of it: files, database files and log files.
+    pub fn file_sets(&self) -> impl Iterator<Item = &FileSet> {
+        let databases = self.database_files.iter().chain(&self.log_files);
+        self.files.iter().chain(databases)
+    }
+}
+
+/// A logical path and a name, joined as VSS prints them ("Logical Pathing of
+/// Components").
+pub fn full_path(logical_path: Option<&str>, name: &str) -> String {
+    match logical_path {
+        Some(path) if !path.is_empty() => format!("{path}\\{name}"),
+        _ => name.to_owned(),
+    }
+}
+
+/// How a writer's files are put back (`SetRestoreMethod`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestorePlan {
+    /// The way.
+    pub method: RestoreMethod,
+    /// The service to stop meanwhile, where the way needs it.
+    pub service: Option<String>,
+    /// What a person has to do, where the way is custom.
+    pub user_procedure: Option<String>,
+    /// When the writer takes part.
+    pub writer_restore: WriterRestore,
+    /// Whether the machine must be started again afterwards.
+    pub reboot_required: bool,
+    /// Where files go that cannot be put back where they were
+    /// (`AddAlternateLocationMapping`).
+    pub alternate_locations: Vec<AlternateLocation>,
+}
+
+/// Where files go instead (`IVssWMFiledesc` of an alternate location mapping).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlternateLocation {
+    /// Which files.
+    pub files: FileSet,
+    /// The folder that takes the place of the file set's.
+    pub destination: PathBuf,
 }
 
 /// What a writer answers to Identify: who it is and what it owns.
@@ -148,13 +278,43 @@ pub struct WriterMetadata {
     pub identity: WriterIdentity,
     /// When it is frozen relative to others.
     pub level: FreezeLevel,
+    /// What kinds of backup and restore it can take part in.
+    pub backup_schema: BackupSchema,
+    /// How its files are put back.
+    pub restore: Option<RestorePlan>,
     /// What it owns.
     pub components: Vec<Component>,
-    /// Files that a backup should leave out.
+    /// Files that no component has and that are to be backed up (`AddIncludeFiles`,
+    /// which VSS no longer uses).
+    pub included: Vec<FileSet>,
+    /// Files that a backup should leave out (`AddExcludeFiles`).
     pub excluded: Vec<FileSet>,
+    /// Files that need not be in a shadow copy (`AddExcludeFilesFromSnapshot`).
+    pub excluded_from_snapshot: Vec<FileSet>,
 }
 
 impl WriterMetadata {
+    /// The metadata of a writer that owns nothing.
+    pub fn new(identity: WriterIdentity) -> Self {
+        Self {
+            identity,
+            level: FreezeLevel::default(),
+            backup_schema: BackupSchema::default(),
+            restore: None,
+            components: Vec::new(),
+            included: Vec::new(),
+            excluded: Vec::new(),
+            excluded_from_snapshot: Vec::new(),
+        }
+    }
+
+    /// The component at this place.
+    pub fn component(&self, logical_path: Option<&str>, name: &str) -> Option<&Component> {
+        let wanted = full_path(logical_path, name);
+        let mut components = self.components.iter();
+        components.find(|component| component.full_path() == wanted)
+    }
+
     /// Checks what a writer said as one checks any input.
     ///
     /// # Errors
@@ -162,26 +322,89 @@ impl WriterMetadata {
     /// The first rule that is broken.
     pub fn validate(&self) -> Result<(), MetadataError> {
         name("writer name", &self.identity.name)?;
+        if let Some(instance) = &self.identity.instance_name {
+            name("name of the writer's instance", instance)?;
+        }
         if self.components.len() > MAX_COMPONENTS {
             return Err(MetadataError::TooManyComponents(self.components.len()));
         }
         let mut seen = std::collections::HashSet::new();
         for component in &self.components {
-            name("component name", &component.name)?;
-            if let Some(path) = &component.logical_path {
-                name("logical path", path)?;
-            }
+            self.validate_component(component)?;
             let full = component.full_path();
-            for files in &component.files {
-                file_set(files, &full)?;
-            }
             if !seen.insert(full.clone()) {
                 return Err(MetadataError::DuplicateComponent(full));
             }
         }
-        self.excluded
+        for mapping in self
+            .restore
             .iter()
-            .try_for_each(|files| file_set(files, "(excluded files)"))
+            .flat_map(|plan| &plan.alternate_locations)
+        {
+            self.validate_mapping(mapping)?;
+        }
+        let kinds = [
+            ("(included files)", &self.included),
+            ("(excluded files)", &self.excluded),
+            (
+                "(files excluded from the snapshot)",
+                &self.excluded_from_snapshot,
+            ),
+        ];
+        for (what, sets) in kinds {
+            sets.iter().try_for_each(|files| file_set(files, what))?;
+        }
+        Ok(())
+    }
+
+    fn validate_component(&self, component: &Component) -> Result<(), MetadataError> {
+        name("component name", &component.name)?;
+        if let Some(path) = &component.logical_path {
+            name("logical path", path)?;
+        }
+        let full = component.full_path();
+        let wrong = |what| MetadataError::WrongFiles {
+            component: full.clone(),
+            what,
+            kind: component.kind,
+        };
+        match component.kind {
+            ComponentType::Database if !component.files.is_empty() => {
+                return Err(wrong("files of a file group"));
+            }
+            ComponentType::FileGroup | ComponentType::Undefined
+                if !component.database_files.is_empty() || !component.log_files.is_empty() =>
+            {
+                return Err(wrong("files of a database"));
+            }
+            _ => {}
+        }
+        for files in component.file_sets() {
+            file_set(files, &full)?;
+        }
+        for dependency in &component.dependencies {
+            name("name of a component depended on", &dependency.name)?;
+            let on = full_path(dependency.logical_path.as_deref(), &dependency.name);
+            if dependency.writer == self.identity.id && on == full {
+                return Err(MetadataError::DependsOnItself(full));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_mapping(&self, mapping: &AlternateLocation) -> Result<(), MetadataError> {
+        let files = &mapping.files;
+        file_set(files, "(alternate location mapping)")?;
+        absolute(&mapping.destination, "(alternate location mapping)")?;
+        let mut sets = self.components.iter().flat_map(Component::file_sets);
+        if sets.any(|set| set.is_same_place(files)) {
+            Ok(())
+        } else {
+            Err(MetadataError::MappingOfNothing {
+                path: files.path.clone(),
+                specification: files.specification.clone(),
+            })
+        }
     }
 }
 
@@ -199,21 +422,22 @@ fn name(what: &'static str, text: &str) -> Result<(), MetadataError> {
 
 fn file_set(files: &FileSet, component: &str) -> Result<(), MetadataError> {
     name("file specification", &files.specification)?;
-    if is_plain_absolute(&files.path) {
-        Ok(())
-    } else {
-        Err(MetadataError::BadPath {
-            path: files.path.clone(),
-            component: component.to_owned(),
-        })
+    absolute(&files.path, component)?;
+    match &files.alternate_path {
+        Some(path) => absolute(path, component),
+        None => Ok(()),
     }
 }
 
-fn is_plain_absolute(path: &Path) -> bool {
-    path.is_absolute()
-        && !path
-            .components()
-            .any(|part| matches!(part, PathPart::ParentDir))
+fn absolute(path: &std::path::Path, component: &str) -> Result<(), MetadataError> {
+    if is_plain_absolute(path) {
+        Ok(())
+    } else {
+        Err(MetadataError::BadPath {
+            path: path.to_owned(),
+            component: component.to_owned(),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -221,25 +445,18 @@ mod tests {
     use super::*;
 
     fn metadata(components: Vec<Component>) -> WriterMetadata {
+        let (id, instance) = (WriterId::from_u128(1), WriterInstanceId::from_u128(2));
         WriterMetadata {
-            identity: WriterIdentity {
-                id: WriterId::from_u128(1),
-                instance: WriterInstanceId::from_u128(2),
-                name: "Test Writer".into(),
-            },
-            level: FreezeLevel::default(),
             components,
-            excluded: Vec::new(),
+            ..WriterMetadata::new(WriterIdentity::new(id, instance, "Test Writer"))
         }
     }
 
     fn component(name: &str, path: &str) -> Component {
         Component {
             logical_path: Some("db".into()),
-            name: name.into(),
-            caption: None,
-            selectable: Selectable::Yes,
             files: vec![FileSet::tree(path)],
+            ..Component::file_group(name)
         }
     }
 

@@ -55,10 +55,27 @@ element_types! {
         method: Term<RestoreMethod> = "method",
         /// The service to stop meanwhile, where the way needs it.
         service: Option<String> = "service",
+        /// What a person has to do, where the way is custom.
+        user_procedure: Option<String> = "userProcedure",
         /// When the writer takes part.
         writer_restore: Option<Term<WriterRestore>> = "writerRestore",
         /// Whether the machine must be started again afterwards.
         reboot_required: Option<bool> = "rebootRequired",
+        ;
+        /// Where files go that cannot be put back where they were.
+        alternate_locations: Vec<AlternateLocationMapping>,
+    }
+
+    /// Where files go instead (`AddAlternateLocationMapping`).
+    AlternateLocationMapping = "ALTERNATE_LOCATION_MAPPING" {
+        /// The folder.
+        path: String = "path",
+        /// Which names in it.
+        specification: String = "filespec",
+        /// Whether the folders below it are meant too.
+        recursive: Option<bool> = "recursive",
+        /// The folder that takes its place.
+        alternate_path: String = "alternatePath",
         ;
     }
 
@@ -67,6 +84,10 @@ element_types! {
         ;
         /// Components that are files.
         file_groups: Vec<FileGroup>,
+        /// Components that are databases.
+        databases: Vec<Database>,
+        /// Files that no component has (`AddIncludeFiles`).
+        included: Vec<IncludedFiles>,
         /// Files that a backup leaves out (`AddExcludeFiles`).
         excluded: Vec<ExcludedFiles>,
         /// Files that the shadow copy leaves out (`AddExcludeFilesFromSnapshot`).
@@ -94,8 +115,48 @@ element_types! {
         ;
         /// Its files (`AddFilesToFileGroup`).
         files: Vec<FileList>,
+        /// What it needs of other writers (`AddComponentDependency`).
+        dependencies: Vec<DependencyElement>,
     }
 
+    /// A component that is a database (`VSS_CT_DATABASE`; `VSS_COMPONENTINFO`).
+    Database = "DATABASE" {
+        /// Where it stands in the writer's tree.
+        logical_path: Option<String> = "logicalPath",
+        /// Its name, unique under its logical path.
+        name: String = "componentName",
+        /// What people see.
+        caption: Option<String> = "caption",
+        /// Whether the writer adds metadata to a restore.
+        restore_metadata: Option<bool> = "restoreMetadata",
+        /// Whether it wants to hear of the end of a backup.
+        notify_on_backup_complete: Option<bool> = "notifyOnBackupComplete",
+        /// Whether a requester may choose it for a backup.
+        selectable: Option<bool> = "selectable",
+        /// Whether a requester may choose it for a restore.
+        selectable_for_restore: Option<bool> = "selectableForRestore",
+        /// What it supports.
+        flags: Option<ComponentFlags> = "componentFlags",
+        ;
+        /// Its files (`AddDatabaseFiles`).
+        files: Vec<DatabaseFiles>,
+        /// Its log files (`AddDatabaseLogFiles`).
+        log_files: Vec<DatabaseLogFiles>,
+        /// What it needs of other writers (`AddComponentDependency`).
+        dependencies: Vec<DependencyElement>,
+    }
+
+    /// A component of another writer that this one needs
+    /// (`AddComponentDependency`).
+    DependencyElement = "DEPENDENCY" {
+        /// The class of the other writer.
+        writer_id: WriterId = "writerId",
+        /// Where the other component stands.
+        logical_path: Option<String> = "logicalPath",
+        /// Its name.
+        name: String = "componentName",
+        ;
+    }
 
     /// Files of a file group (`IVssWMFiledesc`).
     FileList = "FILE_LIST" {
@@ -112,9 +173,40 @@ element_types! {
         ;
     }
 
+    /// Files of a database.
+    DatabaseFiles = "DATABASE_FILES" {
+        /// The folder.
+        path: String = "path",
+        /// Which names in it.
+        specification: String = "filespec",
+        /// Which backups need them, and which need them from the shadow copy.
+        backup_type: Option<FileSpecBackupType> = "filespecBackupType",
+        ;
+    }
 
+    /// Log files of a database.
+    DatabaseLogFiles = "DATABASE_LOG_FILES" {
+        /// The folder.
+        path: String = "path",
+        /// Which names in it.
+        specification: String = "filespec",
+        /// Which backups need them, and which need them from the shadow copy.
+        backup_type: Option<FileSpecBackupType> = "filespecBackupType",
+        ;
+    }
 
-
+    /// Files that no component has.
+    IncludedFiles = "INCLUDE_FILES" {
+        /// The folder.
+        path: String = "path",
+        /// Which names in it.
+        specification: String = "filespec",
+        /// Whether the folders below it are meant too.
+        recursive: Option<bool> = "recursive",
+        /// Where the backup finds the files instead.
+        alternate_path: Option<String> = "alternatePath",
+        ;
+    }
 
     /// Files that a backup leaves out.
     ExcludedFiles = "EXCLUDE_FILES" {

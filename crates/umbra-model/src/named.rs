@@ -39,6 +39,21 @@ macro_rules! named_values {
                 f.write_str(self.name())
             }
         }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(self.name())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let name = String::deserialize(from)?;
+                Self::from_name(&name).ok_or_else(|| {
+                    serde::de::Error::custom(format!("{name:?} is no {}", stringify!($name)))
+                })
+            }
+        }
     };
 }
 

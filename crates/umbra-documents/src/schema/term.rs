@@ -2,7 +2,10 @@
 
 use super::value::{AttributeValue, ValueKind};
 use serde::{Serialize, Serializer};
-use umbra_model::{BackupType, ComponentType, RestoreMethod, SourceType, UsageType, WriterRestore};
+use umbra_model::{
+    BackupType, ComponentType, FileRestoreStatus, RestoreMethod, RestoreTarget, RestoreType,
+    RollForwardType, SourceType, UsageType, WriterRestore,
+};
 
 /// A VSS enumeration with the words that documents use for its values.
 pub trait DocumentTerm: Copy + PartialEq + 'static {
@@ -146,5 +149,30 @@ words! {
         Log = "log",
         Copy = "copy",
         Other = "other",
+    }
+    RestoreType {
+        Undefined = "UNDEFINED",
+        ByCopy = "BY_COPY",
+        Import = "IMPORT",
+        Other = "OTHER",
+    }
+    RestoreTarget {
+        Undefined = "UNDEFINED",
+        Original = "ORIGINAL",
+        Alternate = "ALTERNATE",
+        Directed = "DIRECTED",
+        OriginalLocation = "ORIGINAL_LOCATION",
+    }
+    FileRestoreStatus {
+        Undefined = "UNDEFINED",
+        None = "NONE",
+        All = "ALL",
+        Failed = "FAILED",
+    }
+    RollForwardType {
+        Undefined = "UNDEFINED",
+        None = "NONE",
+        All = "ALL",
+        Partial = "PARTIAL",
     }
 }

@@ -1,5 +1,6 @@
 //! What an attribute can hold.
 
+use crate::FileTime;
 use serde::Serialize;
 use std::str::FromStr;
 use umbra_model::{
@@ -104,6 +105,18 @@ macro_rules! numbers {
 }
 
 numbers!(u32);
+
+impl AttributeValue for FileTime {
+    const KIND: ValueKind = ValueKind::Number(u64::BITS);
+
+    fn from_text(text: &str) -> Option<Self> {
+        number(text).map(Self::from_units)
+    }
+
+    fn to_text(&self) -> String {
+        self.units().to_string()
+    }
+}
 
 macro_rules! flags {
     ($($kind:ident),*) => {$(

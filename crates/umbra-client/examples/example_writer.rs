@@ -91,16 +91,12 @@ impl Writer for ExampleWriter {
 
     async fn identify(&self) -> Result<WriterMetadata, WriterFailure> {
         Ok(WriterMetadata {
-            identity: self.identity.clone(),
-            level: FreezeLevel::FrontEnd,
             components: vec![Component {
-                logical_path: None,
-                name: "data".into(),
                 caption: Some("The example's folder".into()),
-                selectable: Selectable::Yes,
                 files: vec![FileSet::tree(&self.folder)],
+                ..Component::file_group("data")
             }],
-            excluded: Vec::new(),
+            ..WriterMetadata::new(self.identity.clone())
         })
     }
 
@@ -186,11 +182,11 @@ async fn main() -> std::process::ExitCode {
 async fn run(folder: &Path, address: &Address, data: Arc<Data>) -> VssResult<()> {
     let connection = Connection::open(address).await?;
     let writer = ExampleWriter {
-        identity: WriterIdentity {
-            id: WriterId::from_u128(0x8b0c_6a77_1f3e_4d0b_9d55_2f6f_0a4e_6c01),
-            instance: WriterInstanceId::random(),
-            name: "Example Writer".into(),
-        },
+        identity: WriterIdentity::new(
+            WriterId::from_u128(0x8b0c_6a77_1f3e_4d0b_9d55_2f6f_0a4e_6c01),
+            WriterInstanceId::random(),
+            "Example Writer",
+        ),
         folder: folder.to_owned(),
         data,
     };

@@ -174,6 +174,7 @@ impl Requester {
     pub async fn prepare_for_backup(&self) -> VssResult<()> {
         let request = v1::PrepareForBackupRequest {
             session_id: self.session.to_string(),
+            document: Vec::new(),
         };
         call!(self.prepare_for_backup(request)).map(drop)
     }
@@ -214,6 +215,7 @@ impl Requester {
         let request = v1::BackupCompleteRequest {
             session_id: self.session.to_string(),
             succeeded: outcome == BackupOutcome::Succeeded,
+            document: Vec::new(),
         };
         call!(self.backup_complete(request)).map(drop)
     }

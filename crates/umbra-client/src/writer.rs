@@ -69,6 +69,7 @@ impl SubscribedWriter {
         let (answers, outgoing) = mpsc::channel(ANSWERS);
         let hello = v1::WriterHello {
             metadata: Some(metadata.into()),
+            ..v1::WriterHello::default()
         };
         send(&answers, Message::Hello(hello)).await?;
         let mut events = WriterClient::new(connection.channel())
@@ -154,11 +155,13 @@ async fn handle(writer: Arc<dyn Writer>, event: v1::WriterEvent) -> v1::WriterRe
         Err(failure) => Answer::Veto(v1::WriterVeto {
             kind: wire_kind(failure.kind).into(),
             message: failure.message,
+            application_code: failure.application_code,
         }),
     };
     v1::WriterReply {
         sequence: event.sequence,
         result: Some(result),
+        changed: Vec::new(),
     }
 }
 
@@ -195,6 +198,9 @@ async fn answer(
             writer.backup_shutdown(session).await;
         }
         Event::Abort(event) => writer.abort(&told(event)?).await,
+        Event::PreRestore(_) | Event::PostRestore(_) => {
+            return Err(not_understood("restores are not there yet"));
+        }
         Event::Welcome(_) => return Err(not_understood("the service sent a second welcome")),
     }
     Ok(None)
@@ -202,16 +208,16 @@ async fn answer(
 
 fn told(event: v1::SetEvent) -> Result<SetEvent, WriterFailure> {
     let converted = || -> VssResult<SetEvent> {
-        Ok(SetEvent {
-            session: fields::id("SetEvent.session_id", &event.session_id)?,
-            set: fields::id("SetEvent.set_id", &event.set_id)?,
-            volumes: event
+        Ok(SetEvent::new(
+            fields::id("SetEvent.session_id", &event.session_id)?,
+            fields::id("SetEvent.set_id", &event.set_id)?,
+            event
                 .volumes
                 .into_iter()
                 .map(TryInto::try_into)
                 .collect::<VssResult<_>>()?,
-            components: event.components,
-        })
+            event.components,
+        ))
     };
     converted().map_err(|error| not_understood(error.to_string()))
 }

@@ -33,6 +33,7 @@ impl From<FileSet> for v1::FileSet {
             path: fields::bytes(&files.path),
             specification: files.specification,
             recursive: files.recursion == Recursion::Tree,
+            ..Self::default()
         }
     }
 }
@@ -41,15 +42,11 @@ impl TryFrom<v1::FileSet> for FileSet {
     type Error = VssError;
 
     fn try_from(files: v1::FileSet) -> Result<Self, VssError> {
-        Ok(Self {
-            path: fields::path("FileSet.path", files.path)?,
-            specification: files.specification,
-            recursion: if files.recursive {
-                Recursion::Tree
-            } else {
-                Recursion::Folder
-            },
-        })
+        Ok(Self::new(
+            fields::path("FileSet.path", files.path)?,
+            files.specification,
+            Recursion::from(files.recursive),
+        ))
     }
 }
 
@@ -61,6 +58,7 @@ impl From<Component> for v1::Component {
             caption: component.caption.unwrap_or_default(),
             selectable: component.selectable == Selectable::Yes,
             files: component.files.into_iter().map(Into::into).collect(),
+            ..Self::default()
         }
     }
 }
@@ -71,18 +69,14 @@ impl TryFrom<v1::Component> for Component {
     fn try_from(component: v1::Component) -> Result<Self, VssError> {
         Ok(Self {
             logical_path: fields::optional_text(component.logical_path),
-            name: component.name,
             caption: fields::optional_text(component.caption),
-            selectable: if component.selectable {
-                Selectable::Yes
-            } else {
-                Selectable::No
-            },
+            selectable: Selectable::from(component.selectable),
             files: component
                 .files
                 .into_iter()
                 .map(TryInto::try_into)
                 .collect::<Result<_, _>>()?,
+            ..Self::file_group(component.name)
         })
     }
 }
@@ -96,6 +90,7 @@ impl From<WriterMetadata> for v1::WriterMetadata {
             level: v1::FreezeLevel::from(metadata.level).into(),
             components: metadata.components.into_iter().map(Into::into).collect(),
             excluded: metadata.excluded.into_iter().map(Into::into).collect(),
+            ..Self::default()
         }
     }
 }
@@ -108,11 +103,6 @@ impl TryFrom<v1::WriterMetadata> for WriterMetadata {
         let level = v1::FreezeLevel::try_from(metadata.level)
             .map_err(|error| fields::invalid("WriterMetadata.level", error))?;
         Ok(Self {
-            identity: WriterIdentity {
-                id: fields::id("WriterMetadata.writer_id", &metadata.writer_id)?,
-                instance: fields::id("WriterMetadata.instance_id", &metadata.instance_id)?,
-                name: metadata.name,
-            },
             level: level.into(),
             components: metadata
                 .components
@@ -124,6 +114,11 @@ impl TryFrom<v1::WriterMetadata> for WriterMetadata {
                 .into_iter()
                 .map(TryInto::try_into)
                 .collect::<Result<_, _>>()?,
+            ..Self::new(WriterIdentity::new(
+                fields::id("WriterMetadata.writer_id", &metadata.writer_id)?,
+                fields::id("WriterMetadata.instance_id", &metadata.instance_id)?,
+                metadata.name,
+            ))
         })
     }
 }

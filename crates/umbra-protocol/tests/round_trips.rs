@@ -125,11 +125,8 @@ fn set() -> impl Strategy<Value = ShadowCopySet> {
 
 fn files() -> impl Strategy<Value = FileSet> {
     let recursion = prop_oneof![Just(Recursion::Folder), Just(Recursion::Tree)];
-    (path(), ".{0,20}", recursion).prop_map(|(path, specification, recursion)| FileSet {
-        path,
-        specification,
-        recursion,
-    })
+    (path(), ".{0,20}", recursion)
+        .prop_map(|(path, specification, recursion)| FileSet::new(path, specification, recursion))
 }
 
 fn component() -> impl Strategy<Value = Component> {
@@ -144,10 +141,10 @@ fn component() -> impl Strategy<Value = Component> {
         .prop_map(
             |(logical_path, name, caption, selectable, files)| Component {
                 logical_path,
-                name,
                 caption,
                 selectable,
                 files,
+                ..Component::file_group(name)
             },
         )
 }
@@ -168,14 +165,14 @@ fn metadata() -> impl Strategy<Value = WriterMetadata> {
     )
         .prop_map(
             |(id, instance, name, level, components, excluded)| WriterMetadata {
-                identity: WriterIdentity {
-                    id: WriterId::from_u128(id),
-                    instance: WriterInstanceId::from_u128(instance),
-                    name,
-                },
                 level,
                 components,
                 excluded,
+                ..WriterMetadata::new(WriterIdentity::new(
+                    WriterId::from_u128(id),
+                    WriterInstanceId::from_u128(instance),
+                    name,
+                ))
             },
         )
 }

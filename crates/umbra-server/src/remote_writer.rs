@@ -115,5 +115,6 @@ fn wire(event: &SetEvent) -> v1::SetEvent {
         set_id: event.set.to_string(),
         volumes: event.volumes.iter().cloned().map(Into::into).collect(),
         components: event.components.clone(),
+        ..v1::SetEvent::default()
     }
 }

@@ -7,9 +7,10 @@ use crate::{
 };
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
+use umbra_documents::BackupComponentsDocument;
 use umbra_model::{Context, VssResult};
 use umbra_protocol::{fields, to_status, v1};
-use umbra_service::{Service, Session, WriterReport, WriterSelection};
+use umbra_service::{RestoreReport, Service, Session, WriterReport, WriterSelection};
 use umbra_writer::BackupOutcome;
 use v1::{requester_server, select_writers_request::Selection};
 
@@ -160,7 +161,7 @@ impl requester_server::Requester for RequesterInterface {
             |request| &request.session_id,
             |session, _| async move {
                 session.prepare_for_backup().await?;
-                Ok(v1::PrepareForBackupResponse {})
+                Ok(v1::PrepareForBackupResponse::default())
             },
         )
         .await
@@ -177,6 +178,7 @@ impl requester_server::Requester for RequesterInterface {
                 let set = session.do_snapshot_set().await?;
                 Ok(v1::DoSnapshotSetResponse {
                     set: Some(set.into()),
+                    document: Vec::new(),
                 })
             },
         )
@@ -220,7 +222,69 @@ impl requester_server::Requester for RequesterInterface {
                     BackupOutcome::Failed
                 };
                 session.backup_complete(outcome).await?;
-                Ok(v1::BackupCompleteResponse {})
+                Ok(v1::BackupCompleteResponse::default())
+            },
+        )
+        .await
+    }
+
+    async fn gather_writer_status(
+        &self,
+        request: Request<v1::GatherWriterStatusRequest>,
+    ) -> Result<Response<v1::GatherWriterStatusResponse>, Status> {
+        self.call(
+            request,
+            |request| &request.session_id,
+            |session, _| async move {
+                let writers = session.gather_writer_status().await?;
+                Ok(v1::GatherWriterStatusResponse {
+                    writers: writers.into_iter().map(writer_report).collect(),
+                })
+            },
+        )
+        .await
+    }
+
+    async fn abort_backup(
+        &self,
+        request: Request<v1::AbortBackupRequest>,
+    ) -> Result<Response<v1::AbortBackupResponse>, Status> {
+        self.call(
+            request,
+            |request| &request.session_id,
+            |session, _| async move {
+                session.abort_backup().await?;
+                Ok(v1::AbortBackupResponse {})
+            },
+        )
+        .await
+    }
+
+    async fn pre_restore(
+        &self,
+        request: Request<v1::RestoreRequest>,
+    ) -> Result<Response<v1::RestoreResponse>, Status> {
+        self.call(
+            request,
+            |request| &request.session_id,
+            |session, request| async move {
+                let document = BackupComponentsDocument::from_xml(&request.document)?;
+                restore_response(session.pre_restore(document).await?)
+            },
+        )
+        .await
+    }
+
+    async fn post_restore(
+        &self,
+        request: Request<v1::RestoreRequest>,
+    ) -> Result<Response<v1::RestoreResponse>, Status> {
+        self.call(
+            request,
+            |request| &request.session_id,
+            |session, request| async move {
+                let document = BackupComponentsDocument::from_xml(&request.document)?;
+                restore_response(session.post_restore(document).await?)
             },
         )
         .await
@@ -241,6 +305,13 @@ impl requester_server::Requester for RequesterInterface {
         )
         .await
     }
+}
+
+fn restore_response(report: RestoreReport) -> VssResult<v1::RestoreResponse> {
+    Ok(v1::RestoreResponse {
+        document: report.document.to_xml()?.into_bytes(),
+        failures: report.failures.into_iter().map(Into::into).collect(),
+    })
 }
 
 /// A writer as requesters and administrators see it.

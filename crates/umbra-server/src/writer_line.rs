@@ -227,7 +227,10 @@ fn failure(veto: v1::WriterVeto) -> WriterFailure {
         true => "it gave no reason".to_owned(),
         false => veto.message,
     };
-    WriterFailure { kind, message }
+    WriterFailure {
+        application_code: veto.application_code,
+        ..WriterFailure::new(kind, message)
+    }
 }
 
 fn gone() -> WriterFailure {

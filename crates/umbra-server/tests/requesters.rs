@@ -212,6 +212,7 @@ async fn the_end_of_the_stream_ends_calls_of_the_session() {
     client.add_to_snapshot_set(add).await.unwrap();
     let prepare = v1::PrepareForBackupRequest {
         session_id: session_id.clone(),
+        document: Vec::new(),
     };
     client.prepare_for_backup(prepare).await.unwrap();
     let mut other = client.clone();

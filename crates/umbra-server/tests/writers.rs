@@ -76,8 +76,12 @@ impl Puppet {
     }
 
     async fn reply(&self, sequence: u64, result: Option<Answer>) {
-        self.send(Message::Reply(v1::WriterReply { sequence, result }))
-            .await;
+        self.send(Message::Reply(v1::WriterReply {
+            sequence,
+            result,
+            changed: Vec::new(),
+        }))
+        .await;
     }
 
     async fn done(&self, event: &v1::WriterEvent) {
@@ -102,6 +106,7 @@ impl Puppet {
 fn hello(metadata: &v1::WriterMetadata) -> Message {
     Message::Hello(v1::WriterHello {
         metadata: Some(metadata.clone()),
+        ..v1::WriterHello::default()
     })
 }
 
@@ -187,6 +192,7 @@ async fn a_message_that_is_too_large() {
         let veto = v1::WriterVeto {
             kind: 0,
             message: "x".repeat(umbra_protocol::MAX_WRITER_MESSAGE + 1),
+            application_code: None,
         };
         puppet
             .reply(freeze.sequence, Some(Answer::Veto(veto)))
@@ -238,6 +244,7 @@ async fn a_veto_reaches_the_requester() {
     let veto = v1::WriterVeto {
         kind: v1::WriterFailureKind::Retryable.into(),
         message: "an import is running; try in a minute".into(),
+        application_code: None,
     };
     puppet
         .reply(freeze.sequence, Some(Answer::Veto(veto)))
@@ -301,7 +308,7 @@ async fn bad_hellos_are_refused_with_the_reason() {
     };
     let reply = Message::Reply(v1::WriterReply::default());
     check(vec![reply], VssCode::InvalidArgument, "not a hello").await;
-    let empty = Message::Hello(v1::WriterHello { metadata: None });
+    let empty = Message::Hello(v1::WriterHello::default());
     check(vec![empty], VssCode::InvalidArgument, "no metadata").await;
     let mut bad = good.clone();
     bad.writer_id = "me".into();

@@ -46,7 +46,7 @@ pub use deletion::Selection;
 pub use limits::Limits;
 pub use parts::{Mounter, Requester, ServiceParts, StateDirectory};
 pub use service::Service;
-pub use session::Session;
+pub use session::{RestoreReport, Session};
 pub use set_state::{Progress, SetState};
 pub use status::{ServiceStatus, SessionReport, VolumeReport};
 pub use taking_part::WriterSelection;

@@ -1,9 +1,11 @@
 //! A requester's session (`IVssBackupComponents`) and its calls.
 
+mod components;
 mod ending;
 mod making;
 mod standing;
 
+pub use components::RestoreReport;
 pub(crate) use standing::SessionInner;
 
 use crate::{

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 use tokio::{task::JoinSet, time::timeout};
-use umbra_documents::{FreezeLevel, WriterIdentity, WriterMetadata};
+use umbra_documents::{WriterIdentity, WriterMetadata};
 use umbra_model::{VssCode, VssError, VssResult, WriterInstanceId, WriterState};
 use umbra_writer::{Writer, WriterEvent, WriterFailure, WriterFailureKind, WriterSource};
 
@@ -212,6 +212,8 @@ impl Writers {
             WriterEvent::Thaw => WriterState::WaitingForPostSnapshot,
             WriterEvent::PostSnapshot => WriterState::WaitingForBackupComplete,
             WriterEvent::Identify
+            | WriterEvent::PreRestore
+            | WriterEvent::PostRestore
             | WriterEvent::PrepareForBackup
             | WriterEvent::BackupComplete
             | WriterEvent::BackupShutdown
@@ -240,6 +242,8 @@ impl Writers {
             WriterEvent::PostSnapshot => WriterState::FailedAtPostSnapshot,
             WriterEvent::BackupComplete => WriterState::FailedAtBackupComplete,
             WriterEvent::BackupShutdown => WriterState::FailedAtBackupShutdown,
+            WriterEvent::PreRestore => WriterState::FailedAtPreRestore,
+            WriterEvent::PostRestore => WriterState::FailedAtPostRestore,
             WriterEvent::Abort => WriterState::Unknown,
         };
         lock(&self.known)
@@ -271,12 +275,7 @@ async fn identify(writer: &dyn Writer, limit: Duration) -> Result<WriterMetadata
 }
 
 fn empty_metadata(identity: &WriterIdentity) -> WriterMetadata {
-    WriterMetadata {
-        identity: identity.clone(),
-        level: FreezeLevel::default(),
-        components: Vec::new(),
-        excluded: Vec::new(),
-    }
+    WriterMetadata::new(identity.clone())
 }
 
 pub(crate) fn broke_off(panic: &tokio::task::JoinError) -> WriterFailure {

@@ -47,6 +47,8 @@ pub struct WriterFailure {
     pub kind: WriterFailureKind,
     /// Why, in a sentence that a user can act on.
     pub message: String,
+    /// The writer's own code for it (`CVssWriterEx2::SetWriterFailureEx`).
+    pub application_code: Option<u32>,
 }
 
 impl WriterFailure {
@@ -55,6 +57,17 @@ impl WriterFailure {
         Self {
             kind,
             message: message.into(),
+            application_code: None,
+        }
+    }
+
+    /// The same with the writer's own code
+    /// (`CVssWriterEx2::SetWriterFailureEx`).
+    #[must_use]
+    pub fn with_application_code(self, code: u32) -> Self {
+        Self {
+            application_code: Some(code),
+            ..self
         }
     }
 

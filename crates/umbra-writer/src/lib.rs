@@ -9,8 +9,13 @@
 //! Invariant: whatever a writer answers, it is thawed or aborted within the
 //! service's time-outs; no writer can keep another one frozen.
 
+mod components;
 mod contract;
 mod failure;
 
-pub use contract::{BackupOutcome, SetEvent, Writer, WriterEvent, WriterSource};
+pub use components::{EventComponent, EventComponents};
+pub use contract::{
+    BackupOutcome, BackupState, RestoreEvent, SetEvent, Subscription, Writer, WriterEvent,
+    WriterSource,
+};
 pub use failure::{WriterFailure, WriterFailureKind};

@@ -18,9 +18,7 @@ use std::{
 };
 use tokio::task::JoinSet;
 use umbra_client::{Address, Connection, SubscribedWriter, WriterSelection};
-use umbra_documents::{
-    Component, FileSet, FreezeLevel, Selectable, WriterIdentity, WriterMetadata,
-};
+use umbra_documents::{Component, FileSet, WriterIdentity, WriterMetadata};
 use umbra_model::{VssResult, WriterId, WriterInstanceId};
 use umbra_testbed::Testbed;
 use umbra_writer::{SetEvent, Writer, WriterFailure};
@@ -167,11 +165,11 @@ pub async fn run_writers(socket: &Path, folder: &Path, count: usize) -> Result<(
         }
         let address = Address::Path(socket.to_owned());
         let writer = Arc::new(TimedWriter {
-            identity: WriterIdentity {
-                id: WriterId::from_u128(0x5d0e_91b4_6a37_4f0c_8c52_77e1_09b3_d4a8),
-                instance: WriterInstanceId::random(),
-                name: "Timed Writer".into(),
-            },
+            identity: WriterIdentity::new(
+                WriterId::from_u128(0x5d0e_91b4_6a37_4f0c_8c52_77e1_09b3_d4a8),
+                WriterInstanceId::random(),
+                "Timed Writer",
+            ),
             folder: folder.to_owned(),
             clock: clock.clone(),
         });
@@ -256,16 +254,11 @@ impl Writer for TimedWriter {
 
     async fn identify(&self) -> Result<WriterMetadata, WriterFailure> {
         Ok(WriterMetadata {
-            identity: self.identity.clone(),
-            level: FreezeLevel::FrontEnd,
             components: vec![Component {
-                logical_path: None,
-                name: "data".into(),
-                caption: None,
-                selectable: Selectable::Yes,
                 files: vec![FileSet::tree(&self.folder)],
+                ..Component::file_group("data")
             }],
-            excluded: Vec::new(),
+            ..WriterMetadata::new(self.identity.clone())
         })
     }
 

@@ -21,9 +21,7 @@ use std::{
 use tokio::{net::UnixStream, sync::oneshot, task::JoinHandle};
 use tonic::transport::{Channel, Endpoint};
 use umbra_client::{Address, Connection, Requester};
-use umbra_documents::{
-    Component, FileSet, FreezeLevel, Selectable, WriterIdentity, WriterMetadata,
-};
+use umbra_documents::{Component, FileSet, WriterIdentity, WriterMetadata};
 use umbra_model::*;
 use umbra_provider::{
     MountSource, PendingShadowCopy, Presence, Provider, ProviderKind, ProviderProperties, Support,
@@ -386,21 +384,13 @@ impl Diary {
 
 /// What a writer with a component on the volume says.
 pub fn metadata(name: &str) -> WriterMetadata {
+    let identity = WriterIdentity::new(WriterId::random(), WriterInstanceId::random(), name);
     WriterMetadata {
-        identity: WriterIdentity {
-            id: WriterId::random(),
-            instance: WriterInstanceId::random(),
-            name: name.into(),
-        },
-        level: FreezeLevel::FrontEnd,
         components: vec![Component {
-            logical_path: None,
-            name: "data".into(),
-            caption: None,
-            selectable: Selectable::Yes,
             files: vec![FileSet::tree(VOLUME)],
+            ..Component::file_group("data")
         }],
-        excluded: Vec::new(),
+        ..WriterMetadata::new(identity)
     }
 }
 

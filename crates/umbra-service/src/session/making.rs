@@ -62,12 +62,7 @@ impl SessionInner {
                         writer: Arc::clone(&writer.writer),
                         identity: writer.identity.clone(),
                         level: one.level,
-                        event: SetEvent {
-                            session: self.id,
-                            set: making.id,
-                            volumes: volumes.clone(),
-                            components: one.components,
-                        },
+                        event: SetEvent::new(self.id, making.id, volumes.clone(), one.components),
                         told: false,
                     })
                 })

@@ -454,11 +454,8 @@ pub struct ScriptedWriter {
 
 pub fn component(name: &str, paths: &[&str]) -> Component {
     Component {
-        logical_path: None,
-        name: name.into(),
-        caption: None,
-        selectable: Selectable::Yes,
         files: paths.iter().map(FileSet::tree).collect(),
+        ..Component::file_group(name)
     }
 }
 
@@ -469,17 +466,13 @@ impl ScriptedWriter {
         level: FreezeLevel,
         components: Vec<Component>,
     ) -> Arc<Self> {
+        let (id, instance) = (WriterId::random(), WriterInstanceId::random());
         Arc::new(Self {
             machine: Arc::clone(machine),
             metadata: WriterMetadata {
-                identity: WriterIdentity {
-                    id: WriterId::random(),
-                    instance: WriterInstanceId::random(),
-                    name: name.into(),
-                },
                 level,
                 components,
-                excluded: Vec::new(),
+                ..WriterMetadata::new(WriterIdentity::new(id, instance, name))
             },
         })
     }

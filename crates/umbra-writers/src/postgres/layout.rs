@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tokio_postgres::{Client, error::SqlState};
-use umbra_documents::{Component, FileSet, Recursion, Selectable};
+use umbra_documents::{Component, FileSet, Recursion};
 use umbra_writer::{WriterFailure, WriterFailureKind};
 
 /// Folders in the data directory whose contents PostgreSQL makes anew at each
@@ -160,11 +160,9 @@ impl Layout {
     /// and the data is whole without it.
     pub(super) fn components(&self, name: &str) -> Vec<Component> {
         let data = Component {
-            logical_path: None,
-            name: name.to_owned(),
             caption: Some(self.caption.clone()),
-            selectable: Selectable::Yes,
             files: self.folders().map(FileSet::tree).collect(),
+            ..Component::file_group(name)
         };
         let files: Vec<FileSet> = self
             .configuration
@@ -176,10 +174,9 @@ impl Layout {
             .collect();
         let configuration = (!files.is_empty()).then(|| Component {
             logical_path: Some(name.to_owned()),
-            name: CONFIGURATION.to_owned(),
             caption: Some(format!("Configuration of {}", self.caption)),
-            selectable: Selectable::Yes,
             files,
+            ..Component::file_group(CONFIGURATION)
         });
         [data].into_iter().chain(configuration).collect()
     }
@@ -187,11 +184,7 @@ impl Layout {
     /// What a backup should leave out: what a start makes anew, and the log.
     pub(super) fn excluded(&self) -> Vec<FileSet> {
         let data = &self.data;
-        let everywhere = |specification: &str| FileSet {
-            path: data.clone(),
-            specification: specification.into(),
-            recursion: Recursion::Tree,
-        };
+        let everywhere = |specification: &str| FileSet::new(data, specification, Recursion::Tree);
         ["postmaster.pid", "postmaster.opts"]
             .into_iter()
             .map(|file| FileSet::files(data, file))

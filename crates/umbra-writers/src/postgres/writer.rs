@@ -17,7 +17,7 @@ use std::{
 };
 use tokio::{process::Command, task::JoinSet};
 use umbra_documents::{FreezeLevel, WriterIdentity, WriterMetadata};
-use umbra_model::{SessionId, WriterId, WriterInstanceId};
+use umbra_model::{SessionId, SourceType, WriterId, WriterInstanceId};
 use umbra_writer::{SetEvent, Writer, WriterFailure, WriterFailureKind, WriterSource};
 
 /// The class of the PostgreSQL writer.
@@ -35,9 +35,12 @@ impl PostgresSource {
         Self {
             writer: Arc::new(PostgresWriter {
                 identity: WriterIdentity {
-                    id: POSTGRES_WRITER_ID,
-                    instance: WriterInstanceId::random(),
-                    name: "PostgreSQL Writer".into(),
+                    source: SourceType::TransactedDb,
+                    ..WriterIdentity::new(
+                        POSTGRES_WRITER_ID,
+                        WriterInstanceId::random(),
+                        "PostgreSQL Writer",
+                    )
                 },
                 config,
                 relay,
@@ -239,11 +242,11 @@ impl Writer for PostgresWriter {
         }
         components.sort_by_key(umbra_documents::Component::full_path);
         Ok(WriterMetadata {
-            identity: self.identity.clone(),
             // Programs that keep their data in it are frozen before it.
             level: FreezeLevel::BackEnd,
             components,
             excluded,
+            ..WriterMetadata::new(self.identity.clone())
         })
     }
 

@@ -12,10 +12,8 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use umbra_documents::{
-    Component, FileSet, FreezeLevel, Selectable, WriterIdentity, WriterMetadata,
-};
-use umbra_model::{SessionId, WriterId, WriterInstanceId};
+use umbra_documents::{Component, FileSet, FreezeLevel, WriterIdentity, WriterMetadata};
+use umbra_model::{SessionId, SourceType, WriterId, WriterInstanceId};
 use umbra_writer::{SetEvent, Writer, WriterFailure, WriterFailureKind, WriterSource};
 
 /// The class of the SQLite writer.
@@ -33,9 +31,12 @@ impl SqliteSource {
         let writer = (!config.databases.is_empty()).then(|| {
             Arc::new(SqliteWriter {
                 identity: WriterIdentity {
-                    id: SQLITE_WRITER_ID,
-                    instance: WriterInstanceId::random(),
-                    name: "SQLite Writer".into(),
+                    source: SourceType::TransactedDb,
+                    ..WriterIdentity::new(
+                        SQLITE_WRITER_ID,
+                        WriterInstanceId::random(),
+                        "SQLite Writer",
+                    )
                 },
                 config,
                 sessions: Mutex::default(),
@@ -117,12 +118,11 @@ impl Writer for SqliteWriter {
             .map(|database| component(&database.path))
             .collect::<Result<_, _>>()?;
         Ok(WriterMetadata {
-            identity: self.identity.clone(),
             // Programs with writers of their own, frozen before, may still
             // write to their databases while they come to rest.
             level: FreezeLevel::BackEnd,
             components,
-            excluded: Vec::new(),
+            ..WriterMetadata::new(self.identity.clone())
         })
     }
 
@@ -186,14 +186,12 @@ fn component(path: &Path) -> Result<Component, WriterFailure> {
         ));
     };
     Ok(Component {
-        logical_path: None,
-        name: path.to_string_lossy().into_owned(),
         caption: Some(format!("SQLite database {name}")),
-        selectable: Selectable::Yes,
         files: ["", "-wal", "-shm", "-journal"]
             .into_iter()
             .map(|suffix| FileSet::files(folder, format!("{name}{suffix}")))
             .collect(),
+        ..Component::file_group(path.to_string_lossy())
     })
 }
 

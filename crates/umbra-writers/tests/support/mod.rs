@@ -7,22 +7,23 @@ use umbra_writer::SetEvent;
 /// An event of a set with the volume that a folder lies on.
 pub fn event(folder: &Path, components: &[String]) -> SetEvent {
     let device = folder.metadata().unwrap().dev();
-    SetEvent {
-        session: SessionId::random(),
-        set: SetId::random(),
-        volumes: vec![Volume {
-            id: VolumeId::new("test"),
-            mount_point: "/".into(),
-            root: "/".into(),
-            file_system: "ext4".into(),
-            device: "/dev/null".into(),
-            number: DeviceNumber {
-                major: rustix::fs::major(device),
-                minor: rustix::fs::minor(device),
-            },
-            mount_id: 1,
-            subvolume: None,
-        }],
-        components: components.to_vec(),
-    }
+    let volumes = vec![Volume {
+        id: VolumeId::new("test"),
+        mount_point: "/".into(),
+        root: "/".into(),
+        file_system: "ext4".into(),
+        device: "/dev/null".into(),
+        number: DeviceNumber {
+            major: rustix::fs::major(device),
+            minor: rustix::fs::minor(device),
+        },
+        mount_id: 1,
+        subvolume: None,
+    }];
+    SetEvent::new(
+        SessionId::random(),
+        SetId::random(),
+        volumes,
+        components.to_vec(),
+    )
 }

@@ -91,7 +91,7 @@ pub(super) async fn writers(
 /// Prints the Writer Metadata Documents of the writers that are called so.
 pub(super) async fn writer_documents(admin: &Admin, name: &str) -> Result<(), Failure> {
     for report in called(reports(admin).await?, name)? {
-        print_text(&report.metadata.to_document()?.to_xml()?)?;
+        print_text(&report.metadata.to_document().to_xml()?)?;
     }
     Ok(())
 }

@@ -10,9 +10,7 @@ use std::{
 use tokio::{net::UnixStream, runtime::Runtime, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
-use umbra_documents::{
-    Component, FileSet, FreezeLevel, Selectable, WriterIdentity, WriterMetadata,
-};
+use umbra_documents::{Component, FileSet, FreezeLevel, WriterIdentity, WriterMetadata};
 use umbra_protocol::v1;
 use v1::{writer_event::Event, writer_message::Message, writer_reply::Result as Answer};
 
@@ -90,15 +88,15 @@ impl Puppet {
             .enable_all()
             .build()
             .unwrap();
+        let identity = WriterIdentity::new(
+            umbra_model::WriterId::random(),
+            umbra_model::WriterInstanceId::random(),
+            name,
+        );
         let metadata: v1::WriterMetadata = WriterMetadata {
-            identity: WriterIdentity {
-                id: umbra_model::WriterId::random(),
-                instance: umbra_model::WriterInstanceId::random(),
-                name: name.to_owned(),
-            },
             level: FreezeLevel::BackEnd,
             components,
-            excluded: Vec::new(),
+            ..WriterMetadata::new(identity)
         }
         .into();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -136,11 +134,8 @@ impl Puppet {
 
 fn on_one(volume: &Path) -> Component {
     Component {
-        logical_path: None,
-        name: "data".to_owned(),
-        caption: None,
-        selectable: Selectable::Yes,
         files: vec![FileSet::files(volume, "data-*")],
+        ..Component::file_group("data")
     }
 }
 
@@ -161,6 +156,7 @@ async fn answer_all(
     };
     let hello = v1::WriterHello {
         metadata: Some(metadata.clone()),
+        ..v1::WriterHello::default()
     };
     say(Message::Hello(hello)).await;
     let stream = UnixStream::connect(&socket).await.unwrap();
@@ -183,6 +179,7 @@ async fn answer_all(
             say(Message::Reply(v1::WriterReply {
                 sequence,
                 result: Some(result),
+                changed: Vec::new(),
             }))
             .await;
         };
@@ -194,6 +191,7 @@ async fn answer_all(
                 let veto = v1::WriterVeto {
                     kind: v1::WriterFailureKind::NonRetryable.into(),
                     message: "the disk is on fire".to_owned(),
+                    application_code: None,
                 };
                 reply(sequence, Answer::Veto(veto)).await;
             }
@@ -232,5 +230,7 @@ fn name_of(event: &Event) -> &'static str {
         Event::BackupComplete(_) => "BackupComplete",
         Event::BackupShutdown(_) => "BackupShutdown",
         Event::Abort(_) => "Abort",
+        Event::PreRestore(_) => "PreRestore",
+        Event::PostRestore(_) => "PostRestore",
     }
 }

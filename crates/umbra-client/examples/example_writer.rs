@@ -15,9 +15,7 @@ use std::{
     time::Duration,
 };
 use umbra_client::{Address, BackupOutcome, Connection, SubscribedWriter};
-use umbra_documents::{
-    Component, FileSet, FreezeLevel, Selectable, WriterIdentity, WriterMetadata,
-};
+use umbra_documents::{Component, FileSet, WriterIdentity, WriterMetadata};
 use umbra_model::{SessionId, VssResult, WriterId, WriterInstanceId};
 use umbra_writer::{SetEvent, Writer, WriterFailure};
 

@@ -42,7 +42,8 @@ mod writer;
 pub use admin::Admin;
 pub use connection::{Address, ConnectError, Connection};
 pub use reports::{
-    Progress, ProviderReport, ServiceStatus, SessionReport, Surfaced, VolumeReport, WriterReport,
+    Progress, ProviderReport, RestoreReport, ServiceStatus, SessionReport, Surfaced, VolumeReport,
+    WriterReport,
 };
 pub use requester::Requester;
 pub use selection::{Selection, WriterSelection};

@@ -1,7 +1,7 @@
 //! What the service reports, as values.
 
 use std::path::PathBuf;
-use umbra_documents::WriterMetadata;
+use umbra_documents::{BackupComponentsDocument, WriterMetadata};
 use umbra_model::{
     HoldMethod, ProviderId, SessionId, SetId, Volume, VssError, VssResult, WriterState,
 };
@@ -68,6 +68,15 @@ pub struct Surfaced {
     pub mount: MountSource,
     /// Its own block device, where it has one.
     pub device: Option<PathBuf>,
+}
+
+/// What PreRestore and PostRestore came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreReport {
+    /// The document with what the writers said.
+    pub document: BackupComponentsDocument,
+    /// The failures of writers; they do not end a restore.
+    pub failures: Vec<VssError>,
 }
 
 /// How the service is.

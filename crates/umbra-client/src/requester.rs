@@ -1,12 +1,16 @@
 //! One session of a requester.
 
 use crate::{
-    BackupOutcome, Connection, Progress, Surfaced, WriterReport, WriterSelection, reports::all,
+    BackupOutcome, Connection, Progress, RestoreReport, Surfaced, WriterReport, WriterSelection,
+    reports::all,
 };
 use std::path::Path;
 use tokio::{sync::broadcast, task::JoinHandle};
 use tonic::{Streaming, transport::Channel};
-use umbra_model::{Context, SessionId, SetId, ShadowCopyId, ShadowCopySet, Volume, VssResult};
+use umbra_documents::BackupComponentsDocument;
+use umbra_model::{
+    Context, SessionId, SetId, ShadowCopyId, ShadowCopySet, Volume, VssCode, VssError, VssResult,
+};
 use umbra_protocol::{MAX_REPLY, fields, from_status, v1};
 use v1::{requester_client::RequesterClient, session_event::Event};
 
@@ -166,7 +170,20 @@ impl Requester {
         Ok((id, volume.try_into()?))
     }
 
-    /// `PrepareForBackup`: tells the writers that take part.
+    /// `GatherWriterStatus`: how the writers are that were gathered. Asks nobody.
+    ///
+    /// # Errors
+    ///
+    /// `VSS_E_BAD_STATE` before GatherWriterMetadata.
+    pub async fn gather_writer_status(&self) -> VssResult<Vec<WriterReport>> {
+        let request = v1::GatherWriterStatusRequest {
+            session_id: self.session.to_string(),
+        };
+        all(call!(self.gather_writer_status(request))?.writers)
+    }
+
+    /// `PrepareForBackup` of every component on the volumes of the set: tells the
+    /// writers that take part.
     ///
     /// # Errors
     ///
@@ -177,6 +194,24 @@ impl Requester {
             document: Vec::new(),
         };
         call!(self.prepare_for_backup(request)).map(drop)
+    }
+
+    /// `PrepareForBackup` of the components that a document names. Gives the
+    /// document back with what the writers said.
+    ///
+    /// # Errors
+    ///
+    /// `VSS_E_OBJECT_NOT_FOUND` for a writer or a component that is not there, a
+    /// wrong selection, or a writer's veto.
+    pub async fn prepare_for_backup_of(
+        &self,
+        document: &BackupComponentsDocument,
+    ) -> VssResult<BackupComponentsDocument> {
+        let request = v1::PrepareForBackupRequest {
+            session_id: self.session.to_string(),
+            document: to_wire(document).await?,
+        };
+        from_wire(call!(self.prepare_for_backup(request))?.document).await
     }
 
     /// `DoSnapshotSet`. Dropping the future aborts the set.
@@ -190,6 +225,21 @@ impl Requester {
         };
         let response = call!(self.do_snapshot_set(request))?;
         fields::required("DoSnapshotSetResponse.set", response.set)?.try_into()
+    }
+
+    /// `DoSnapshotSet` after [`Requester::prepare_for_backup_of`]. Gives the
+    /// document back with what the writers said.
+    ///
+    /// # Errors
+    ///
+    /// As [`Requester::do_snapshot_set`].
+    pub async fn do_snapshot_set_of(&self) -> VssResult<(ShadowCopySet, BackupComponentsDocument)> {
+        let request = v1::DoSnapshotSetRequest {
+            session_id: self.session.to_string(),
+        };
+        let response = call!(self.do_snapshot_set(request))?;
+        let set = fields::required("DoSnapshotSetResponse.set", response.set)?;
+        Ok((set.try_into()?, from_wire(response.document).await?))
     }
 
     /// Makes a copy of this session's set mountable until the session ends.
@@ -220,6 +270,75 @@ impl Requester {
         call!(self.backup_complete(request)).map(drop)
     }
 
+    /// `BackupComplete` with a document, in which each component says how its
+    /// backup ended (`SetBackupSucceeded`). Gives it back with what the writers
+    /// said.
+    ///
+    /// # Errors
+    ///
+    /// A writer's failure.
+    pub async fn backup_complete_of(
+        &self,
+        document: &BackupComponentsDocument,
+    ) -> VssResult<BackupComponentsDocument> {
+        let request = v1::BackupCompleteRequest {
+            session_id: self.session.to_string(),
+            succeeded: true,
+            document: to_wire(document).await?,
+        };
+        from_wire(call!(self.backup_complete(request))?.document).await
+    }
+
+    /// `AbortBackup`: gives the set in the making up, or tells the writers that
+    /// the backup failed.
+    ///
+    /// # Errors
+    ///
+    /// `VSS_E_BAD_STATE`, or what failed while undoing.
+    pub async fn abort_backup(&self) -> VssResult<()> {
+        let request = v1::AbortBackupRequest {
+            session_id: self.session.to_string(),
+        };
+        call!(self.abort_backup(request)).map(drop)
+    }
+
+    /// `PreRestore`: tells the writers whose components are to be restored.
+    ///
+    /// # Errors
+    ///
+    /// `VSS_E_BAD_STATE`, or `VSS_E_OBJECT_NOT_FOUND` for a component that its
+    /// writer does not have. What a writer failed with is in the report.
+    pub async fn pre_restore(
+        &self,
+        document: &BackupComponentsDocument,
+    ) -> VssResult<RestoreReport> {
+        let request = self.restore_request(document).await?;
+        restore_report(call!(self.pre_restore(request))?).await
+    }
+
+    /// `PostRestore`: tells them how it went.
+    ///
+    /// # Errors
+    ///
+    /// `VSS_E_BAD_STATE`. What a writer failed with is in the report.
+    pub async fn post_restore(
+        &self,
+        document: &BackupComponentsDocument,
+    ) -> VssResult<RestoreReport> {
+        let request = self.restore_request(document).await?;
+        restore_report(call!(self.post_restore(request))?).await
+    }
+
+    async fn restore_request(
+        &self,
+        document: &BackupComponentsDocument,
+    ) -> VssResult<v1::RestoreRequest> {
+        Ok(v1::RestoreRequest {
+            session_id: self.session.to_string(),
+            document: to_wire(document).await?,
+        })
+    }
+
     /// Ends the session and waits until everything is cleaned up.
     ///
     /// # Errors
@@ -231,6 +350,35 @@ impl Requester {
         };
         call!(self.close_session(request)).map(drop)
     }
+}
+
+/// Off the event loop: a document may take longer than the service waits for a
+/// sign of life.
+async fn to_wire(document: &BackupComponentsDocument) -> VssResult<Vec<u8>> {
+    let document = document.clone();
+    off_loop(move || document.to_xml().map(String::into_bytes)).await
+}
+
+async fn from_wire(document: Vec<u8>) -> VssResult<BackupComponentsDocument> {
+    off_loop(move || BackupComponentsDocument::from_xml(&document)).await
+}
+
+async fn off_loop<T: Send + 'static>(
+    work: impl FnOnce() -> VssResult<T> + Send + 'static,
+) -> VssResult<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|panic| {
+            let what = "converting a document for the wire failed";
+            Err(VssError::new(VssCode::Unexpected, what).caused_by(panic))
+        })
+}
+
+async fn restore_report(response: v1::RestoreResponse) -> VssResult<RestoreReport> {
+    Ok(RestoreReport {
+        document: from_wire(response.document).await?,
+        failures: response.failures.into_iter().map(Into::into).collect(),
+    })
 }
 
 impl Drop for Requester {

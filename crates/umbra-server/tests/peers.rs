@@ -91,6 +91,7 @@ async fn another_user() {
         "writer" => {
             let hello = v1::WriterHello {
                 metadata: Some(parts::metadata("Peer").into()),
+                ..v1::WriterHello::default()
             };
             let message = v1::WriterMessage {
                 message: Some(v1::writer_message::Message::Hello(hello)),

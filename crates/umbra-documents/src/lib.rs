@@ -12,6 +12,7 @@ mod conversion;
 mod document;
 mod file_set;
 mod file_time;
+mod matching;
 mod metadata;
 mod path_text;
 mod schema;
@@ -25,6 +26,12 @@ pub use components_document::{
 pub use document::Document;
 pub use file_set::{FileSet, Recursion};
 pub use file_time::FileTime;
+pub use matching::{
+    BackupRequest, ByteRange, ChosenFile, Destination, DestinationReason, DirectedPart, FileRules,
+    FileRulesError, FileSpecification, NoAlternateLocation, PartialFileRule, PartialFileSupport,
+    PartialRanges, PathStyle, Place, RangeList, RangeListError, ReadFrom, RestoreRules, Take,
+    ViewKind, supported_backup_type,
+};
 pub use metadata::{
     AlternateLocation, Component, Dependency, FreezeLevel, MetadataError, RestorePlan, Selectable,
     WriterIdentity, WriterMetadata, WriterVersion, full_path,

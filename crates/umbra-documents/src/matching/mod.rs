@@ -1,0 +1,21 @@
+//! Which files a component has: specifications, the file sets that a kind of backup
+//! needs, parts of files, and where files go on restore. Everything here is about
+//! names; who looks for files brings them.
+
+mod backup_type;
+mod file_rules;
+mod folder_index;
+mod range_list;
+mod restore_rules;
+mod specification;
+
+pub use backup_type::{ReadFrom, supported_backup_type};
+pub use file_rules::{
+    BackupRequest, ChosenFile, FileRules, FileRulesError, PartialFileRule, PartialFileSupport,
+    Place, Take, ViewKind,
+};
+pub use range_list::{ByteRange, PartialRanges, RangeList, RangeListError};
+pub use restore_rules::{
+    Destination, DestinationReason, DirectedPart, NoAlternateLocation, RestoreRules,
+};
+pub use specification::{FileSpecification, PathStyle};

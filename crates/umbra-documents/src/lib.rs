@@ -16,6 +16,7 @@ mod matching;
 mod metadata;
 mod path_text;
 mod schema;
+mod tree;
 mod writer_document;
 mod xml;
 
@@ -40,6 +41,13 @@ pub use path_text::{bytes_to_text, path_to_text, text_to_bytes, text_to_path};
 pub use schema::{
     AttributeRule, AttributeValue, ChildRule, DocumentElement, DocumentTerm, ElementRule, Extra,
     SchemaVersion, Term, ValueKind,
+};
+pub use tree::{
+    BackupSelection, BackupSet, ComponentAt, ComponentChoice, ComponentInBackup,
+    ComponentInRestore, ComponentTree, Coverage, DependencyState, DependencyStatus, Designation,
+    Inclusion, LeftOut, NotRestored, RestoreInclusion, RestoreSelection, RestoreSet,
+    SelectionError, Standing, WriterEvent, WriterInBackup, WriterInRestore, WriterTree,
+    WriterTrees, canonical_path,
 };
 pub use writer_document::{
     AlternateLocationMapping, BackupLocations, Database, DatabaseFiles, DatabaseLogFiles,

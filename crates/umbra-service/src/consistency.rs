@@ -30,7 +30,7 @@ pub(crate) fn verdict(
     if doubts.is_empty() {
         ConsistencyVerdict {
             level: Consistency::Application,
-            reason: format!("vouched for by {}", join(&assessment.vouching)),
+            reason: vouched_for(assessment),
         }
     } else {
         ConsistencyVerdict {
@@ -38,6 +38,16 @@ pub(crate) fn verdict(
             reason: doubts.join("; "),
         }
     }
+}
+
+/// Who vouches, and whose files are there as they happened to be.
+fn vouched_for(assessment: &Assessment) -> String {
+    let vouched = format!("vouched for by {}", join(&assessment.vouching));
+    if assessment.naming.is_empty() {
+        return vouched;
+    }
+    let naming = join(&assessment.naming);
+    format!("{vouched}; the files of {naming} are as the instant found them")
 }
 
 /// `A`, `A and B`, `A, B and C`.
@@ -79,6 +89,25 @@ mod tests {
             &vouching,
             Consistency::Crash,
             "the volumes /a and /b cannot be held and were copied 2.1 ms apart",
+        );
+        check(
+            0,
+            &Assessment {
+                naming: vec!["Wiki".into(), "Notes".into()],
+                ..vouching.clone()
+            },
+            Consistency::Application,
+            "vouched for by PostgreSQL Writer and SQLite Writer; the files of Wiki and Notes \
+             are as the instant found them",
+        );
+        check(
+            0,
+            &Assessment {
+                naming: vec!["Wiki".into()],
+                ..Assessment::without(Absence::NoData)
+            },
+            Consistency::Filesystem,
+            "Wiki only says where the data is and does nothing to it",
         );
         for (absence, reason) in [
             (Absence::Context, "the context is one without writers"),

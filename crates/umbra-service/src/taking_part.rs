@@ -3,7 +3,7 @@
 use crate::{consistency::join, writers::Gathered};
 use std::path::{Path, PathBuf};
 use umbra_documents::{Component, FileSet, FreezeLevel, Recursion, WriterIdentity};
-use umbra_model::{Volume, VolumeId, VssCode, VssError, VssResult};
+use umbra_model::{Consistency, Volume, VolumeId, VssCode, VssError, VssResult};
 use umbra_volume::{VolumeListing, Volumes};
 
 /// Which writers a requester wants. Names are compared without case; class and
@@ -85,8 +85,11 @@ pub(crate) struct TakesPart {
 /// Who vouches for the data, and every reason for doubt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Assessment {
-    /// The names of the writers that take part.
+    /// The names of the writers that take part and bring their data into shape.
     pub(crate) vouching: Vec<String>,
+    /// The names of those that only say where it is, such as express writers. They
+    /// neither raise what the set promises nor lower it.
+    pub(crate) naming: Vec<String>,
     /// Why there is none, where there is none.
     pub(crate) absence: Absence,
     /// Components that lie only partly on the volumes.
@@ -122,6 +125,7 @@ impl Assessment {
     pub(crate) fn without(absence: Absence) -> Self {
         Self {
             vouching: Vec::new(),
+            naming: Vec::new(),
             absence,
             partial: Vec::new(),
             left_out: Vec::new(),
@@ -131,6 +135,9 @@ impl Assessment {
 
     /// Every reason why the set is not application-consistent.
     pub(crate) fn doubts(&self) -> Vec<String> {
+        let plural = |names: &[String], one: &'static str, more: &'static str| {
+            if names.len() == 1 { one } else { more }
+        };
         let mut doubts = Vec::new();
         if self.vouching.is_empty() && self.partial.is_empty() {
             match self.absence {
@@ -138,6 +145,12 @@ impl Assessment {
                     doubts.push("the context is one without writers".to_owned());
                 }
                 Absence::NoneSelected => doubts.push("no writer was selected".to_owned()),
+                Absence::NoData if !self.naming.is_empty() => doubts.push(format!(
+                    "{} only {} where the data is and {} nothing to it",
+                    join(&self.naming),
+                    plural(&self.naming, "says", "say"),
+                    plural(&self.naming, "does", "do")
+                )),
                 Absence::NoData if self.left_out.is_empty() => {
                     doubts.push("no writer has data on these volumes".to_owned());
                 }
@@ -153,9 +166,6 @@ impl Assessment {
                 partial.lies_on
             ));
         }
-        let plural = |names: &[String], one: &'static str, more: &'static str| {
-            if names.len() == 1 { one } else { more }
-        };
         if !self.left_out.is_empty() {
             let names = &self.left_out;
             doubts.push(format!(
@@ -229,7 +239,9 @@ pub(crate) fn assess(
             }
         }
         if !selected {
-            if !whole.is_empty() || !partial.is_empty() {
+            let has_data = !whole.is_empty() || !partial.is_empty();
+            // One that does nothing to its data is missed by nobody.
+            if has_data && writer.writer.vouches_for() == Consistency::Application {
                 assessment.left_out.push(name);
             }
             continue;
@@ -240,7 +252,10 @@ pub(crate) fn assess(
         }
         assessment.partial.extend(partial);
         if !whole.is_empty() {
-            assessment.vouching.push(name);
+            match writer.writer.vouches_for() {
+                Consistency::Application => assessment.vouching.push(name),
+                Consistency::Filesystem | Consistency::Crash => assessment.naming.push(name),
+            }
             taking_part.push(TakesPart {
                 index,
                 level: metadata.level,

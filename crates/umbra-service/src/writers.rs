@@ -8,7 +8,9 @@ use std::{
 use tokio::{task::JoinSet, time::timeout};
 use umbra_documents::{WriterIdentity, WriterMetadata};
 use umbra_model::{VssCode, VssError, VssResult, WriterInstanceId, WriterState};
-use umbra_writer::{Writer, WriterEvent, WriterFailure, WriterFailureKind, WriterSource};
+use umbra_writer::{
+    ExpressWriters, Writer, WriterEvent, WriterFailure, WriterFailureKind, WriterSource,
+};
 
 /// A writer and how it is doing (`GatherWriterStatus`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub struct WriterReport {
     pub state: WriterState,
     /// Its last failure.
     pub failure: Option<VssError>,
+    /// The writer's own code for it (`GetWriterStatusEx`).
+    pub application_code: Option<u32>,
     /// Where it runs.
     pub origin: String,
 }
@@ -28,8 +32,27 @@ pub struct WriterReport {
 pub(crate) struct Gathered {
     pub(crate) writer: Arc<dyn Writer>,
     pub(crate) identity: WriterIdentity,
-    pub(crate) metadata: VssResult<WriterMetadata>,
+    pub(crate) metadata: VssResult<Arc<WriterMetadata>>,
     pub(crate) origin: String,
+}
+
+/// All writers as they answered Identify.
+pub(crate) struct Gathering {
+    pub(crate) writers: Vec<Gathered>,
+    trees: OnceLock<Arc<WriterTrees>>,
+}
+
+impl Gathering {
+    /// Their components as trees, in the same order; a writer that failed has none.
+    pub(crate) fn trees(&self) -> &Arc<WriterTrees> {
+        self.trees.get_or_init(|| {
+            let metadata = self.writers.iter().map(|writer| match &writer.metadata {
+                Ok(metadata) => Arc::clone(metadata),
+                Err(_) => Arc::new(empty_metadata(&writer.identity)),
+            });
+            Arc::new(metadata.collect())
+        })
+    }
 }
 
 /// The writers that registered, and how all writers are doing.
@@ -42,7 +65,7 @@ pub(crate) struct Writers {
 struct Known {
     /// In the order in which they came.
     registered: Vec<(Arc<dyn Writer>, String)>,
-    standing: HashMap<WriterInstanceId, (WriterState, Option<VssError>)>,
+    standings: Standings,
 }
 
 /// A writer's registration (`CVssWriter::Subscribe`). Dropping it ends it.
@@ -57,7 +80,7 @@ impl Drop for WriterRegistration {
         known
             .registered
             .retain(|(writer, _)| writer.identity().instance != self.instance);
-        known.standing.remove(&self.instance);
+        known.standings.gone(self.instance);
     }
 }
 
@@ -109,27 +132,29 @@ impl Writers {
         })
     }
 
+    /// Who keeps the documents of express writers, if anybody does.
+    pub(crate) fn express(&self) -> Option<Arc<dyn ExpressWriters>> {
+        self.sources
+            .iter()
+            .find_map(|source| source.express_writers())
+    }
+
     pub(crate) fn registered(&self) -> usize {
         lock(&self.known).registered.len()
     }
 
     /// Asks every writer to identify itself, all at the same time.
-    pub(crate) async fn gather(&self, limit: Duration) -> Vec<Gathered> {
+    pub(crate) async fn gather(&self, limit: Duration) -> Gathering {
         let mut all = lock(&self.known).registered.clone();
         for source in &self.sources {
             // A source that looks for databases may find none that answers.
             let found = timeout(limit, source.writers()).await.unwrap_or_default();
-            all.extend(
-                found
-                    .into_iter()
-                    .map(|writer| (writer, "in-box".to_owned())),
-            );
+            let origin = source.origin();
+            all.extend(found.into_iter().map(|writer| (writer, origin.to_owned())));
         }
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         all.retain(|(writer, _)| seen.insert(writer.identity().instance));
-        lock(&self.known)
-            .standing
-            .retain(|instance, _| seen.contains(instance));
+        lock(&self.known).standings.keep_only(&seen);
 
         let mut asked = JoinSet::new();
         let mut place = HashMap::new();
@@ -148,108 +173,94 @@ impl Writers {
                 *slot = Some(answer);
             }
         }
-        all.into_iter()
+        let writers = all
+            .into_iter()
             .zip(answers)
             .map(|((writer, origin), answer)| {
                 let identity = writer.identity().clone();
-                let metadata = answer
-                    .unwrap_or_else(|| Err(no_answer()))
-                    .map_err(|failure| failure.into_error(&identity.name, "Identify"));
-                match &metadata {
-                    Ok(_) => self.identified(identity.instance),
-                    Err(error) => self.failed(identity.instance, WriterEvent::Identify, error),
-                }
+                let answer = answer.unwrap_or_else(|| Err(no_answer()));
+                let metadata = match answer {
+                    Ok(metadata) => {
+                        lock(&self.known).standings.identified(identity.instance);
+                        Ok(Arc::new(metadata))
+                    }
+                    Err(failure) => {
+                        let code = failure.application_code;
+                        let error = failure.into_error(&identity.name, "Identify");
+                        self.failed(identity.instance, WriterEvent::Identify, &error, code);
+                        Err(error)
+                    }
+                };
                 Gathered {
                     writer,
                     identity,
                     metadata,
                     origin,
                 }
-            })
-            .collect()
-    }
-
-    /// How the gathered writers are doing now.
-    pub(crate) fn report(&self, gathered: &[Gathered]) -> Vec<WriterReport> {
-        let known = lock(&self.known);
-        gathered
-            .iter()
-            .map(|writer| {
-                let (state, failure) = known
-                    .standing
-                    .get(&writer.identity.instance)
-                    .cloned()
-                    .unwrap_or((WriterState::Unknown, None));
-                WriterReport {
-                    metadata: writer
-                        .metadata
-                        .clone()
-                        .unwrap_or_else(|_| empty_metadata(&writer.identity)),
-                    state,
-                    failure,
-                    origin: writer.origin.clone(),
-                }
-            })
-            .collect()
-    }
-
-    fn identified(&self, instance: WriterInstanceId) {
-        let mut known = lock(&self.known);
-        let standing = known
-            .standing
-            .entry(instance)
-            .or_insert((WriterState::Stable, None));
-        if standing.0 == WriterState::FailedAtIdentify {
-            *standing = (WriterState::Stable, None);
+            });
+        Gathering {
+            writers: writers.collect(),
+            trees: OnceLock::new(),
         }
+    }
+
+    /// How the gathered writers are doing now. One that is not there any more is in
+    /// no state and does not respond.
+    pub(crate) fn report(&self, gathering: &Gathering) -> Vec<WriterReport> {
+        let known = lock(&self.known);
+        let report = |writer: &Gathered| {
+            let standing = known.standings.of(writer.identity.instance);
+            let standing = standing.cloned().unwrap_or_else(|| Standing {
+                state: WriterState::Unknown,
+                failure: Some(is_gone(&writer.identity.name)),
+                application_code: None,
+            });
+            WriterReport {
+                metadata: match &writer.metadata {
+                    Ok(metadata) => WriterMetadata::clone(metadata),
+                    Err(_) => empty_metadata(&writer.identity),
+                },
+                state: standing.state,
+                failure: standing.failure,
+                application_code: standing.application_code,
+                origin: writer.origin.clone(),
+            }
+        };
+        gathering.writers.iter().map(report).collect()
     }
 
     /// A writer answered an event.
-    pub(crate) fn answered(&self, instance: WriterInstanceId, event: WriterEvent) {
-        let state = match event {
-            WriterEvent::PrepareForSnapshot => WriterState::WaitingForFreeze,
-            WriterEvent::Freeze => WriterState::WaitingForThaw,
-            WriterEvent::Thaw => WriterState::WaitingForPostSnapshot,
-            WriterEvent::PostSnapshot => WriterState::WaitingForBackupComplete,
-            WriterEvent::Identify
-            | WriterEvent::PreRestore
-            | WriterEvent::PostRestore
-            | WriterEvent::PrepareForBackup
-            | WriterEvent::BackupComplete
-            | WriterEvent::BackupShutdown
-            | WriterEvent::Abort => WriterState::Stable,
-        };
-        let ends_a_set = matches!(event, WriterEvent::BackupShutdown | WriterEvent::Abort);
+    pub(crate) fn answered(
+        &self,
+        instance: WriterInstanceId,
+        event: WriterEvent,
+        subscription: Subscription,
+    ) {
         let mut known = lock(&self.known);
-        let standing = known
-            .standing
-            .entry(instance)
-            .or_insert((WriterState::Stable, None));
-        // The end of a set that it failed leaves its failure to be seen.
-        if !(ends_a_set && standing.1.is_some()) {
-            *standing = (state, None);
-        }
+        known.standings.answered(instance, event, subscription);
     }
 
-    /// A writer failed at an event.
-    pub(crate) fn failed(&self, instance: WriterInstanceId, event: WriterEvent, error: &VssError) {
-        let state = match event {
-            WriterEvent::Identify => WriterState::FailedAtIdentify,
-            WriterEvent::PrepareForBackup => WriterState::FailedAtPrepareBackup,
-            WriterEvent::PrepareForSnapshot => WriterState::FailedAtPrepareSnapshot,
-            WriterEvent::Freeze => WriterState::FailedAtFreeze,
-            WriterEvent::Thaw => WriterState::FailedAtThaw,
-            WriterEvent::PostSnapshot => WriterState::FailedAtPostSnapshot,
-            WriterEvent::BackupComplete => WriterState::FailedAtBackupComplete,
-            WriterEvent::BackupShutdown => WriterState::FailedAtBackupShutdown,
-            WriterEvent::PreRestore => WriterState::FailedAtPreRestore,
-            WriterEvent::PostRestore => WriterState::FailedAtPostRestore,
-            WriterEvent::Abort => WriterState::Unknown,
-        };
-        lock(&self.known)
-            .standing
-            .insert(instance, (state, Some(error.clone())));
+    /// A writer failed at an event, with a code of its own where it has one.
+    pub(crate) fn failed(
+        &self,
+        instance: WriterInstanceId,
+        event: WriterEvent,
+        error: &VssError,
+        application_code: Option<u32>,
+    ) {
+        let mut known = lock(&self.known);
+        let error = error.clone();
+        known
+            .standings
+            .failed(instance, event, error, application_code);
     }
+}
+
+fn is_gone(name: &str) -> VssError {
+    VssError::new(
+        VssCode::WriterNotResponding,
+        format!("the writer {name:?} is not there any more; start it, and begin a new session"),
+    )
 }
 
 async fn identify(writer: &dyn Writer, limit: Duration) -> Result<WriterMetadata, WriterFailure> {

@@ -1,12 +1,12 @@
 //! The trait, its events and what they are told.
 
-use crate::{EventComponents, WriterFailure};
+use crate::{EventComponents, ExpressWriters, WriterFailure};
 use async_trait::async_trait;
 use std::{fmt, fs, os::unix::fs::MetadataExt, path::Path, sync::Arc, time::Duration};
 use umbra_documents::{WriterIdentity, WriterMetadata};
 use umbra_model::{
-    BackupType, Context, RestoreType, SessionId, SetId, ShadowCopyId, SubscribeMask, Volume,
-    VolumeId,
+    BackupType, Consistency, Context, RestoreType, SessionId, SetId, ShadowCopyId, SubscribeMask,
+    Volume, VolumeId,
 };
 
 /// The events that a writer answers, in the order in which they come.
@@ -193,6 +193,13 @@ pub trait Writer: Send + Sync {
         Subscription::default()
     }
 
+    /// What its part in a set is worth: `Application` where it brings its data into
+    /// shape. One that only says where its files are, as an express writer does,
+    /// is no reason to call a set consistent for applications.
+    fn vouches_for(&self) -> Consistency {
+        Consistency::Application
+    }
+
     /// What it owns, now (`CVssWriter::OnIdentify`).
     async fn identify(&self) -> Result<WriterMetadata, WriterFailure>;
 
@@ -268,4 +275,14 @@ pub trait Writer: Send + Sync {
 pub trait WriterSource: Send + Sync {
     /// The writers there are now.
     async fn writers(&self) -> Vec<Arc<dyn Writer>>;
+
+    /// Where its writers run, in a word or two.
+    fn origin(&self) -> &'static str {
+        "in-box"
+    }
+
+    /// The documents of express writers, where this is who keeps them.
+    fn express_writers(&self) -> Option<Arc<dyn ExpressWriters>> {
+        None
+    }
 }

@@ -11,11 +11,15 @@
 
 mod components;
 mod contract;
+mod express;
 mod failure;
 
 pub use components::{EventComponent, EventComponents};
 pub use contract::{
     BackupOutcome, BackupState, RestoreEvent, SetEvent, Subscription, Writer, WriterEvent,
     WriterSource,
+};
+pub use express::{
+    ExpressWriterEntry, ExpressWriterMetadata, ExpressWriters, MAX_EXPRESS_DOCUMENT,
 };
 pub use failure::{WriterFailure, WriterFailureKind};

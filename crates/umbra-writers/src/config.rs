@@ -1,8 +1,14 @@
 //! The drop-in files of `writers.d`.
 
-use crate::{PostgresConfig, PostgresSource, RelayCommand, SqliteConfig, SqliteSource};
+use crate::{
+    ExpressSource, PostgresConfig, PostgresSource, RelayCommand, SqliteConfig, SqliteSource,
+};
 use serde::de::DeserializeOwned;
-use std::{io, path::Path, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use umbra_model::{VssCode, VssError, VssResult};
 use umbra_writer::WriterSource;
 
@@ -13,20 +19,27 @@ pub struct WritersConfig {
     pub postgresql: PostgresConfig,
     /// `sqlite.toml`; no databases where it is missing.
     pub sqlite: SqliteConfig,
+    /// The folder itself, which has the documents of express writers; none where
+    /// no folder was read.
+    pub express: Option<PathBuf>,
     /// The program that connects as another user; not in any file.
     pub relay: RelayCommand,
 }
 
 impl WritersConfig {
-    /// Reads the files of a folder. A folder or a file that is missing means
+    /// Reads the TOML files of a folder. A folder or a file that is missing means
     /// the defaults; a file that belongs to no writer is an error, since its
-    /// owner believes that it does something.
+    /// owner believes that it does something. Documents of express writers are
+    /// read later, at each gathering.
     ///
     /// # Errors
     ///
     /// `E_INVALIDARG` with the file, the line and what is wrong there.
     pub fn load(folder: &Path) -> VssResult<Self> {
-        let mut config = Self::default();
+        let mut config = Self {
+            express: Some(folder.to_owned()),
+            ..Self::default()
+        };
         let entries = match std::fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(config),
@@ -63,13 +76,17 @@ impl WritersConfig {
 
 /// The in-box writers, ready for a service.
 pub fn in_box(config: &WritersConfig) -> Vec<Arc<dyn WriterSource>> {
-    vec![
+    let mut sources: Vec<Arc<dyn WriterSource>> = vec![
         Arc::new(PostgresSource::new(
             config.postgresql.clone(),
             config.relay.clone(),
         )),
         Arc::new(SqliteSource::new(config.sqlite.clone())),
-    ]
+    ];
+    if let Some(folder) = &config.express {
+        sources.push(Arc::new(ExpressSource::new(folder)));
+    }
+    sources
 }
 
 fn read<T: DeserializeOwned>(file: &Path) -> VssResult<T> {
@@ -109,8 +126,9 @@ mod tests {
 
     #[test]
     fn a_missing_folder_means_discovery_and_no_sqlite() {
-        let config = WritersConfig::load(Path::new("/nonexistent/writers.d")).unwrap();
-        assert_eq!(config, WritersConfig::default());
+        let folder = Path::new("/nonexistent/writers.d");
+        let config = WritersConfig::load(folder).unwrap();
+        assert_eq!(config.express.as_deref(), Some(folder));
         assert!(config.postgresql.discover);
         assert!(config.sqlite.databases.is_empty());
     }

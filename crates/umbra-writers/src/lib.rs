@@ -1,4 +1,5 @@
-//! The writers that come with Umbra: PostgreSQL and SQLite.
+//! The writers that come with Umbra: PostgreSQL, SQLite, express writers and the
+//! VSS Metadata Store Writer.
 //!
 //! [`in_box`] makes them from the drop-in files of `writers.d`
 //! ([`WritersConfig::load`]). What they do at each event, and why that is
@@ -10,14 +11,19 @@
 //! Invariant: what was stopped at Freeze goes on when the writer is dropped.
 //! Invariant: no file of a database is opened in this process but by its
 //! engine: closing it would drop the engine's locks.
+//! Invariant: no document makes an express writer that anybody but root, or the
+//! user that the service runs as, could have written.
 
 mod config;
 mod coverage;
+mod express;
 mod postgres;
 mod relay;
 mod sqlite;
+mod version;
 
 pub use config::{WritersConfig, in_box};
+pub use express::{ExpressSource, METADATA_STORE_WRITER_ID};
 pub use postgres::{ClusterConfig, POSTGRES_WRITER_ID, PostgresConfig, PostgresSource};
 pub use relay::{RELAY_ARGUMENT, RelayCommand, relay_main};
 pub use sqlite::{DatabaseConfig, SQLITE_WRITER_ID, SqliteConfig, SqliteSource};

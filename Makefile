@@ -28,6 +28,9 @@ lint:
 licences: tools
 	cargo deny --offline --log-level error check licenses bans sources
 
+reference: ## write docs/vss-reference.md from docs/vss-reference.toml, and say what it lacks
+	cargo run --quiet -p umbra-reference
+
 bench: packages ## the figures of docs/performance.md, as ratios in one run
 	cargo build --release -p umbra -p umbra-bench
 	target/release/umbra-bench
@@ -52,4 +55,4 @@ packages:
 tools:
 	scripts/install-tools.sh $(TOOLS)
 
-.PHONY: help demo test format lint licences bench install packages tools
+.PHONY: help demo test format lint licences reference bench install packages tools

@@ -24,7 +24,7 @@ const FLOORS: [(&str, u8); 12] = [
     ("umbra-server", 4),
     ("umbra", 5),
 ];
-const BESIDE: [&str; 2] = ["umbra-testbed", "umbra-bench"];
+const BESIDE: [&str; 3] = ["umbra-testbed", "umbra-bench", "umbra-reference"];
 /// The vocabulary stands below the documents, on the same floor.
 const ALLOWED: (&str, &str) = ("umbra-documents", "umbra-model");
 

@@ -7,9 +7,10 @@ mod support;
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use support::meaning;
-use umbra_documents::{Document, Term};
+use umbra_documents::{BackupSelection, Document, Term, WriterTrees};
 use umbra_model::{BackupSchema, BackupType, ComponentType, RestoreMethod, SourceType, VssCode};
 
 /// The folder, or nothing on a machine that does not have it. CI has it.
@@ -154,4 +155,46 @@ fn a_manifest_of_diskshadow_is_no_document() {
         message.contains("line 1, column 1: the root is \"Manifest\""),
         "{message}"
     );
+}
+
+#[test]
+fn what_a_windows_server_chose_is_what_its_writers_allow() {
+    let mut metadata = Vec::new();
+    let mut chosen = None;
+    for (_, bytes) in documents() {
+        match Document::read(&bytes).unwrap() {
+            Document::WriterMetadata(document) => metadata.push(document.to_metadata()),
+            Document::BackupComponents(document) => chosen = Some(document),
+        }
+    }
+    let Some(chosen) = chosen else { return };
+    let writers = Arc::new(WriterTrees::from_iter(metadata));
+    let mut selection = BackupSelection::new(Arc::clone(&writers));
+    assert_eq!(selection.add_document(&chosen), []);
+    let set = selection.backup_set();
+    assert_eq!(set.included().count(), 8);
+    assert!(
+        set.writers
+            .iter()
+            .all(|writer| writer.missing().count() == 0)
+    );
+    // What was chosen stands in the document as Windows wrote it.
+    let mut again = set.writer_components(&writers);
+    again.sort_by_key(|writer| writer.instance_id);
+    let mut before = chosen.writers.clone();
+    before.sort_by_key(|writer| writer.instance_id);
+    for writer in &mut before {
+        writer.backup_schema = None;
+    }
+    assert_eq!(again, before);
+
+    let mut everything = BackupSelection::new(Arc::clone(&writers));
+    everything.add_everything();
+    let set = everything.backup_set();
+    let all: usize = writers
+        .writers()
+        .iter()
+        .map(|writer| writer.tree().len())
+        .sum();
+    assert_eq!(set.included().count(), all);
 }

@@ -1,8 +1,12 @@
 //! Writers to choose from.
 #![allow(dead_code, reason = "not every test uses all of it")]
+#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
-use umbra_documents::{Component, ComponentChoice, Selectable, WriterIdentity, WriterMetadata};
-use umbra_model::{WriterId, WriterInstanceId};
+use umbra_documents::{
+    BackupComponentsDocument, BackupSelection, Component, ComponentChoice, Dependency, Selectable,
+    WriterIdentity, WriterMetadata, WriterTrees,
+};
+use umbra_model::{VssCode, WriterId, WriterInstanceId};
 
 /// A component as the tables of the pages have it: name, logical path, selectable
 /// for backup, selectable for restore.
@@ -76,4 +80,69 @@ pub fn choice(number: u128, path: &str) -> ComponentChoice<'_> {
         logical_path,
         name,
     }
+}
+
+/// What an addition answers.
+pub const NOT_FOUND: Option<VssCode> = Some(VssCode::ObjectNotFound);
+/// What an addition answers.
+pub const EXISTS: Option<VssCode> = Some(VssCode::ObjectAlreadyExists);
+/// What an addition answers.
+pub const INVALID: Option<VssCode> = Some(VssCode::InvalidArgument);
+/// What an addition answers.
+pub const BAD_STATE: Option<VssCode> = Some(VssCode::BadState);
+
+/// What comes with `writerData` of `MyWriter`.
+pub const OF_WRITER_DATA: &[&str] = &[
+    "writerData\\Set1",
+    "writerData\\Set1\\Jan",
+    "writerData\\Set1\\Dec",
+    "writerData\\Set2",
+    "writerData\\Set2\\Jan",
+    "writerData\\Set2\\Dec",
+    "writerData\\QueryLogs\\Query",
+    "writerData\\Usage",
+    "writerData\\Usage\\Jan",
+    "writerData\\Usage\\Dec",
+];
+/// What comes with `writerData\Usage`.
+pub const OF_USAGE: &[&str] = &["writerData\\Usage\\Jan", "writerData\\Usage\\Dec"];
+/// What comes with `Security`.
+pub const OF_SECURITY: &[&str] = &["Security\\UserInfo", "Security\\Certificates"];
+/// What must be added whenever anything of `MyWriter` is.
+pub const REQUIRED: &[&str] = &["Executables", "Executables\\ConfigFiles"];
+
+/// What is included explicitly in the table of
+/// selectability-and-working-with-component-properties.
+pub const BACKED_UP: &[&str] = &[
+    "Executables",
+    "Executables\\ConfigFiles",
+    "LicenseInfo",
+    "Security",
+    "writerData",
+];
+
+/// The Backup Components Document of a backup to which these were added.
+pub fn document(trees: &WriterTrees, added: &[&str]) -> BackupComponentsDocument {
+    let mut selection = BackupSelection::new(trees.clone().into());
+    for path in added {
+        selection.add(&choice(1, path)).unwrap();
+    }
+    let mut document = BackupComponentsDocument::new();
+    document.writers = selection.backup_set().writer_components(trees);
+    document
+}
+
+/// Makes a component of a writer depend on one of another.
+pub fn needs(
+    writer: &mut WriterMetadata,
+    component: usize,
+    of: u128,
+    path: Option<&str>,
+    name: &str,
+) {
+    writer.components[component].dependencies.push(Dependency {
+        writer: class(of),
+        logical_path: path.map(str::to_owned),
+        name: name.to_owned(),
+    });
 }

@@ -14,6 +14,7 @@ mod error;
 mod flags;
 mod id;
 mod kind;
+mod management;
 mod set;
 mod state;
 mod volume;
@@ -29,6 +30,11 @@ pub use kind::{
     AlternateWriterState, ApplicationLevel, BackupType, ComponentType, FileRestoreStatus,
     RestoreMethod, RestoreTarget, RestoreType, RollForwardType, SourceType, UsageType,
     WriterRestore,
+};
+pub use management::{
+    ByteCount, DeltaBitmap, DiffAreaProperties, DiffVolumeProperties, ManagementObject,
+    ManagementObjectType, MaximumSpace, ProtectionFault, ProtectionLevel, ProviderCapabilities,
+    ProviderType, SnapshotCompatibility, SnapshotPriority, VolumeProperties, VolumeProtection,
 };
 pub use set::{
     Consistency, ConsistencyVerdict, Instant, ProviderLocation, SetTimes, ShadowCopy,

@@ -6,9 +6,10 @@ use serde_json::Value;
 use std::{collections::BTreeMap, path::Path};
 use umbra_model::{
     AlternateWriterState, ApplicationLevel, Attributes, BackupSchema, BackupType, ComponentFlags,
-    ComponentType, Context, FileRestoreStatus, FileSpecBackupType, RestoreMethod, RestoreTarget,
-    RestoreType, RollForwardType, SnapshotState, SourceType, SubscribeMask, UsageType, VssCode,
-    WriterRestore, WriterState,
+    ComponentType, Context, FileRestoreStatus, FileSpecBackupType, ManagementObjectType,
+    MaximumSpace, ProtectionFault, ProtectionLevel, ProviderCapabilities, ProviderType,
+    RestoreMethod, RestoreTarget, RestoreType, RollForwardType, SnapshotCompatibility,
+    SnapshotState, SourceType, SubscribeMask, UsageType, VssCode, WriterRestore, WriterState,
 };
 
 /// The reference, or nothing on a machine that does not have it. CI has it.
@@ -140,6 +141,10 @@ fn every_kind_has_its_number() {
         "VSS_ROLLFORWARD_TYPE" = RollForwardType,
         "VSS_APPLICATION_LEVEL" = ApplicationLevel,
         "VSS_ALTERNATE_WRITER_STATE" = AlternateWriterState,
+        "VSS_PROVIDER_TYPE" = ProviderType,
+        "VSS_MGMT_OBJECT_TYPE" = ManagementObjectType,
+        "VSS_PROTECTION_LEVEL" = ProtectionLevel,
+        "VSS_PROTECTION_FAULT" = ProtectionFault,
     );
 }
 
@@ -152,8 +157,21 @@ fn every_flag_has_its_number() {
         "VSS_FILE_SPEC_BACKUP_TYPE" = FileSpecBackupType,
         "VSS_COMPONENT_FLAGS" = ComponentFlags,
         "VSS_SUBSCRIBE_MASK" = SubscribeMask,
+        "VSS_PROVIDER_CAPABILITIES" = ProviderCapabilities,
+        "VSS_SNAPSHOT_COMPATIBILITY" = SnapshotCompatibility,
     );
     let schema = BackupSchema::INCREMENTAL.with(BackupSchema::LOG);
     let names: Vec<_> = schema.names().collect();
     assert_eq!(names, ["VSS_BS_INCREMENTAL", "VSS_BS_LOG"]);
+}
+
+#[test]
+fn every_constant_has_its_number() {
+    let Some(reference) = reference() else { return };
+    let constant = |name| reference["constants"][name].as_i64();
+    assert_eq!(
+        constant("VSS_ASSOC_NO_MAX_SPACE"),
+        Some(MaximumSpace::NO_MAX_SPACE)
+    );
+    assert_eq!(constant("VSS_ASSOC_REMOVE"), Some(MaximumSpace::REMOVE));
 }

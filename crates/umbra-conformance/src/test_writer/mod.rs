@@ -1,0 +1,14 @@
+//! The test writer ("VSS Test Writer Tool").
+
+mod events;
+mod failing;
+mod files;
+mod record;
+mod report;
+mod restored;
+mod writer;
+
+pub use writer::{TEST_WRITER_ID, TestWriter};
+
+#[cfg(test)]
+mod tests;

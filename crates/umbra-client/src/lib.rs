@@ -33,6 +33,7 @@
 //! gone when its [`SubscribedWriter`] is; nothing goes on in the background.
 
 mod admin;
+mod backup_components;
 mod connection;
 mod reports;
 mod requester;
@@ -40,6 +41,11 @@ mod selection;
 mod writer;
 
 pub use admin::Admin;
+pub use backup_components::{
+    AdditionalRestores, AsyncStatus, Authority, BackupComponent, BackupComponents, BackupState,
+    ComponentAddress, GatheredWriters, RestoreChoice, Retry, RollForward, RootPath,
+    SnapshotProperties, VssAsync, WriterStatus,
+};
 pub use connection::{Address, ConnectError, Connection};
 pub use reports::{
     Progress, ProviderReport, RestoreReport, ServiceStatus, SessionReport, Surfaced, VolumeReport,

@@ -185,7 +185,7 @@ element_types! {
     }
 
     /// Log files of a database.
-    DatabaseLogFiles = "DATABASE_LOG_FILES" {
+    DatabaseLogFiles = "DATABASE_LOGFILES" {
         /// The folder.
         path: String = "path",
         /// Which names in it.

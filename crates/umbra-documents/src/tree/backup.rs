@@ -210,6 +210,22 @@ impl BackupSelection {
         errors
     }
 
+    /// Adds what else must be added of the writers of which anything was ("Definition
+    /// of Components by Writers").
+    pub fn add_required(&mut self) {
+        let writers = Arc::clone(&self.writers);
+        for (writer, known) in writers.writers().iter().enumerate() {
+            if self.chosen[writer].whole || !self.chosen[writer].is_anything() {
+                continue;
+            }
+            for component in known.tree().required() {
+                if !self.chosen[writer].added[component] {
+                    self.mark(ComponentAt { writer, component });
+                }
+            }
+        }
+    }
+
     /// Adds whatever the components that were added need: what else of their
     /// writers must be added, and what they depend on, on and on. Gives what was
     /// added ("Dependencies between Components Managed by Different Writers").
@@ -235,7 +251,7 @@ impl BackupSelection {
                 }
             }
             if self.chosen[writer].is_anything() {
-                self.add_required(&mut needed, writer);
+                self.need_required(&mut needed, writer);
             }
         }
         while let Some(at) = needed.todo.pop() {
@@ -249,7 +265,7 @@ impl BackupSelection {
         needed.added
     }
 
-    fn add_required(&mut self, needed: &mut Needed, writer: usize) {
+    fn need_required(&mut self, needed: &mut Needed, writer: usize) {
         let writers = Arc::clone(&self.writers);
         for component in writers.writers()[writer].tree().required() {
             let at = ComponentAt { writer, component };
@@ -291,7 +307,7 @@ impl BackupSelection {
         needed.added.push(at);
         needed.cover_set(&writers, at);
         if first {
-            self.add_required(needed, on.writer);
+            self.need_required(needed, on.writer);
         }
     }
 

@@ -40,6 +40,8 @@ pub struct ComponentInRestore {
     /// Where its file sets are; nowhere if its metadata was not stored.
     #[serde(skip)]
     pub at: Option<ComponentAt>,
+    /// What a requester may do with it in a backup, where that is known.
+    pub standing: Option<Standing>,
     /// Whether it is restored.
     pub inclusion: RestoreInclusion,
 }
@@ -190,10 +192,11 @@ fn writer_in_restore(stored: &WriterTrees, writer: &WriterComponents) -> WriterI
                 component,
             })
         });
-        let is_required = place.is_some_and(|at| {
+        let standing = place.map(|at| {
             let tree = stored.writers()[at.writer].tree();
-            tree.standing(at.component) == Standing::Required
+            tree.standing(at.component)
         });
+        let is_required = standing == Some(Standing::Required);
         let inclusion = match (is_selected(one), one.restore_subcomponents.is_empty()) {
             (true, true) => RestoreInclusion::Explicit,
             (true, false) => {
@@ -207,6 +210,7 @@ fn writer_in_restore(stored: &WriterTrees, writer: &WriterComponents) -> WriterI
         components.push(ComponentInRestore {
             path: path.clone(),
             at: place,
+            standing,
             inclusion,
         });
         let Some(at) = place else { continue };
@@ -244,6 +248,7 @@ fn writer_in_restore(stored: &WriterTrees, writer: &WriterComponents) -> WriterI
                     writer: at.writer,
                     component: *below,
                 }),
+                standing: Some(tree.standing(*below)),
                 inclusion,
             });
         }

@@ -8,6 +8,10 @@ use umbra_model::{VssCode, VssError, VssResult};
 pub(crate) enum CancelReason {
     /// The call's future was dropped.
     RequesterGone,
+    /// `AbortBackup`.
+    BackupAborted,
+    /// `AbortAllSnapshotsInProgress`.
+    AllAborted,
     /// The session is ending.
     SessionClosed,
     /// The service is ending.
@@ -20,6 +24,13 @@ pub(crate) struct Cancel {
     reason: watch::Sender<Option<CancelReason>>,
 }
 
+impl CancelReason {
+    /// Whether the session ends with it.
+    fn ends_session(self) -> bool {
+        matches!(self, Self::SessionClosed | Self::ServiceStopping)
+    }
+}
+
 impl Cancel {
     pub(crate) fn new() -> Self {
         Self {
@@ -30,7 +41,7 @@ impl Cancel {
     /// Asks for it. The end of the session is never taken back by a lesser reason.
     pub(crate) fn request(&self, reason: CancelReason) {
         self.reason.send_if_modified(|now| {
-            let stronger = now.is_none() || *now == Some(CancelReason::RequesterGone);
+            let stronger = now.is_none_or(|now| !now.ends_session());
             if stronger {
                 *now = Some(reason);
             }
@@ -38,14 +49,15 @@ impl Cancel {
         });
     }
 
-    /// A requester that dropped one call may make another.
-    pub(crate) fn forget_dropped_call(&self) {
+    /// A requester that dropped one call, or whose set was given up, may make
+    /// another.
+    pub(crate) fn forget_given_up_set(&self) {
         self.reason.send_if_modified(|now| {
-            let dropped = *now == Some(CancelReason::RequesterGone);
-            if dropped {
+            let forgotten = now.is_some_and(|now| !now.ends_session());
+            if forgotten {
                 *now = None;
             }
-            dropped
+            forgotten
         });
     }
 
@@ -54,7 +66,7 @@ impl Cancel {
     /// `VSS_S_ASYNC_CANCELLED` once it was asked for.
     pub(crate) fn check(&self) -> VssResult<()> {
         match *self.reason.borrow() {
-            Some(reason) => Err(error(reason)),
+            Some(reason) => Err(reason.error()),
             None => Ok(()),
         }
     }
@@ -67,24 +79,35 @@ impl Cancel {
             .await
             .ok()
             .and_then(|now| *now);
-        error(reason.unwrap_or(CancelReason::ServiceStopping))
+        reason.unwrap_or(CancelReason::ServiceStopping).error()
     }
 }
 
-fn error(reason: CancelReason) -> VssError {
-    VssError::new(
-        VssCode::AsyncCancelled,
-        match reason {
-            CancelReason::RequesterGone => {
+impl CancelReason {
+    /// What a set fails with that is given up for it.
+    pub(crate) fn error(self) -> VssError {
+        VssError::new(VssCode::AsyncCancelled, self.sentence())
+    }
+
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::RequesterGone => {
                 "the shadow copy set was given up because its requester went away"
             }
-            CancelReason::SessionClosed => {
+            Self::BackupAborted => {
+                "the shadow copy set was given up because its requester aborted the backup"
+            }
+            Self::AllAborted => {
+                "the shadow copy set was given up because an administrator aborted all sets \
+                 in the making"
+            }
+            Self::SessionClosed => {
                 "the shadow copy set was given up because its session was closed"
             }
-            CancelReason::ServiceStopping => {
+            Self::ServiceStopping => {
                 "the shadow copy set was given up because the service is stopping; \
                  try again when it runs"
             }
-        },
-    )
+        }
+    }
 }

@@ -67,7 +67,7 @@ impl Making<'_> {
 
         self.enter(SetState::Freeze, "writers stop writing").await?;
         let froze = Instant::now();
-        let window = froze + limits.freeze_to_thaw;
+        let window = froze + self.freeze_to_thaw();
         self.freeze(limits.freeze, window).await?;
 
         self.enter(SetState::PreCommit, "writers stand still")
@@ -96,6 +96,7 @@ impl Making<'_> {
         self.step(Step::PreFinalCommit, None).await?;
         self.enter(SetState::PostSnapshot, "writers are told of the copies")
             .await?;
+        self.set.name_copies();
         self.tell(Message::PostSnapshot, limits.post_snapshot)
             .await?;
         self.enter(SetState::PostFinalCommit, "copies are sealed")
@@ -111,6 +112,14 @@ impl Making<'_> {
             created: started.elapsed(),
         };
         self.write_finished(report.instant, times).await
+    }
+
+    /// How long writers may be frozen: the service's time-out, or that of the
+    /// writer that goes on soonest by itself (`CVssWriter::Initialize`).
+    fn freeze_to_thaw(&self) -> Duration {
+        let participants = self.set.participants.iter();
+        let own = participants.filter_map(|one| one.listener.subscription.freeze_to_thaw);
+        own.fold(self.service.limits.freeze_to_thaw, Duration::min)
     }
 
     async fn enter(&mut self, state: SetState, message: &str) -> VssResult<()> {
@@ -158,7 +167,7 @@ impl Making<'_> {
                 .set
                 .participants
                 .iter()
-                .map(|one| one.outcome())
+                .filter_map(|one| one.outcome())
                 .collect(),
         };
         let record = self.record(Phase::Finished(Box::new(set.clone())));
@@ -219,29 +228,23 @@ impl Making<'_> {
     }
 
     async fn tell(&mut self, message: Message, limit: Duration) -> VssResult<()> {
-        let patience = Patience {
-            limit,
-            window: None,
-            cancel: Some(&self.session.cancel),
-        };
+        let patience = Patience::of_set(limit, &self.session.cancel);
         let participants = self.set.participants.iter_mut();
         first(tell(&self.service.writers, participants, message, patience).await)
     }
 
     async fn freeze(&mut self, limit: Duration, window: Instant) -> VssResult<()> {
         let patience = Patience {
-            limit,
             window: Some((window, VssCode::TransactionFreezeTimeout)),
-            cancel: Some(&self.session.cancel),
+            ..Patience::of_set(limit, &self.session.cancel)
         };
         freeze::freeze(&self.service.writers, &mut self.set.participants, patience).await
     }
 
     async fn thaw(&mut self, limit: Duration, window: Instant) -> VssResult<()> {
         let patience = Patience {
-            limit,
             window: Some((window, VssCode::TransactionThawTimeout)),
-            cancel: None,
+            ..Patience::hear_all(limit)
         };
         freeze::thaw(&self.service.writers, &mut self.set.participants, patience).await
     }

@@ -24,6 +24,10 @@ pub struct Limits {
     pub backup_shutdown: Duration,
     /// A writer's answer to Abort.
     pub abort: Duration,
+    /// A writer's answer to PreRestore: it may have to stop a database.
+    pub pre_restore: Duration,
+    /// A writer's answer to PostRestore: it may have to recover one.
+    pub post_restore: Duration,
     /// From the first writer's Freeze to the last one's Thaw (VSS: 60 s).
     pub freeze_to_thaw: Duration,
     /// From the first file system's freeze to the last one's thaw (VSS: 10 s).
@@ -51,6 +55,8 @@ impl Default for Limits {
             backup_complete: minutes(1),
             backup_shutdown: Duration::from_secs(15),
             abort: minutes(1),
+            pre_restore: minutes(10),
+            post_restore: minutes(10),
             freeze_to_thaw: minutes(1),
             hold: Duration::from_secs(10),
             stall: Duration::from_secs(1),

@@ -2,23 +2,25 @@
 
 use crate::{
     cancel::Cancel,
-    set::Participant,
+    set::{Listener, Participant},
     writers::{Writers, broke_off},
 };
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     task::JoinSet,
     time::{Instant, timeout, timeout_at},
 };
-use umbra_model::{VssCode, VssError};
+use umbra_documents::{ChosenComponent, ComponentFailure, Extra};
+use umbra_model::{SessionId, SubscribeMask, VssCode, VssError};
 use umbra_writer::{
-    BackupOutcome, SetEvent, Writer, WriterEvent, WriterFailure, WriterFailureKind,
+    BackupOutcome, EventComponents, RestoreEvent, SetEvent, Writer, WriterEvent, WriterFailure,
+    WriterFailureKind,
 };
 
 /// How long the futures of events that are given up may take to be dropped.
 const LET_GO: Duration = Duration::from_secs(1);
 
-/// An event and what goes with it.
+/// An event of a set and what goes with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Message {
     PrepareForBackup,
@@ -27,12 +29,11 @@ pub(crate) enum Message {
     Thaw,
     PostSnapshot,
     BackupComplete(BackupOutcome),
-    BackupShutdown,
     Abort,
 }
 
 impl Message {
-    fn event(self) -> WriterEvent {
+    pub(crate) fn event(self) -> WriterEvent {
         match self {
             Self::PrepareForBackup => WriterEvent::PrepareForBackup,
             Self::PrepareForSnapshot => WriterEvent::PrepareForSnapshot,
@@ -40,7 +41,6 @@ impl Message {
             Self::Thaw => WriterEvent::Thaw,
             Self::PostSnapshot => WriterEvent::PostSnapshot,
             Self::BackupComplete(_) => WriterEvent::BackupComplete,
-            Self::BackupShutdown => WriterEvent::BackupShutdown,
             Self::Abort => WriterEvent::Abort,
         }
     }
@@ -53,15 +53,102 @@ impl Message {
             Self::Thaw => writer.thaw(set).await,
             Self::PostSnapshot => writer.post_snapshot(set).await,
             Self::BackupComplete(outcome) => writer.backup_complete(set, outcome).await,
-            Self::BackupShutdown => {
-                writer.backup_shutdown(set.session).await;
-                Ok(())
-            }
             Self::Abort => {
                 writer.abort(set).await;
                 Ok(())
             }
         }
+    }
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<(), WriterFailure>> + Send>>;
+
+/// An event on its way to one writer.
+pub(crate) struct Delivery {
+    listener: Listener,
+    event: WriterEvent,
+    chosen: EventComponents,
+    answer: Answer,
+}
+
+impl Listener {
+    /// Whether it gets an event (`CVssWriter::Subscribe`). What leads it through a
+    /// freeze comes in any case.
+    pub(crate) fn gets(&self, event: WriterEvent) -> bool {
+        let group = match event {
+            WriterEvent::Identify
+            | WriterEvent::PrepareForSnapshot
+            | WriterEvent::Freeze
+            | WriterEvent::Thaw
+            | WriterEvent::Abort => return true,
+            WriterEvent::PrepareForBackup
+            | WriterEvent::BackupComplete
+            | WriterEvent::BackupShutdown => SubscribeMask::BACKUP_EVENTS_FLAG,
+            WriterEvent::PostSnapshot => SubscribeMask::POST_SNAPSHOT_FLAG,
+            WriterEvent::PreRestore | WriterEvent::PostRestore => {
+                SubscribeMask::RESTORE_EVENTS_FLAG
+            }
+        };
+        self.subscription.events.contains(group)
+    }
+
+    /// BackupShutdown, where the writer gets it.
+    pub(crate) fn shutdown(&self, session: SessionId) -> Option<Delivery> {
+        let writer = Arc::clone(&self.writer);
+        self.gets(WriterEvent::BackupShutdown).then(|| Delivery {
+            listener: self.clone(),
+            event: WriterEvent::BackupShutdown,
+            chosen: EventComponents::default(),
+            answer: Box::pin(async move {
+                writer.backup_shutdown(session).await;
+                Ok(())
+            }),
+        })
+    }
+
+    /// PreRestore, or else PostRestore.
+    pub(crate) fn restore(&self, event: WriterEvent, restore: &RestoreEvent) -> Option<Delivery> {
+        let writer = Arc::clone(&self.writer);
+        let chosen = restore.chosen.at(event);
+        let restore = RestoreEvent {
+            chosen: chosen.clone(),
+            ..restore.clone()
+        };
+        self.gets(event).then(|| Delivery {
+            listener: self.clone(),
+            event,
+            chosen,
+            answer: Box::pin(async move {
+                if event == WriterEvent::PreRestore {
+                    writer.pre_restore(&restore).await
+                } else {
+                    writer.post_restore(&restore).await
+                }
+            }),
+        })
+    }
+}
+
+impl Participant {
+    /// A message of the set, where the writer gets it. It counts as told from now on.
+    pub(crate) fn delivery(&mut self, message: Message) -> Option<Delivery> {
+        let event = message.event();
+        if !self.listener.gets(event) {
+            return None;
+        }
+        self.told = true;
+        let writer = Arc::clone(&self.listener.writer);
+        let chosen = self.event.chosen.at(event);
+        let set = SetEvent {
+            chosen: chosen.clone(),
+            ..self.event.clone()
+        };
+        Some(Delivery {
+            listener: self.listener.clone(),
+            event,
+            chosen,
+            answer: Box::pin(async move { message.deliver(writer.as_ref(), &set).await }),
+        })
     }
 }
 
@@ -72,51 +159,77 @@ pub(crate) struct Patience<'a> {
     pub(crate) limit: Duration,
     /// The time of the set as a whole, and the code for when it passes.
     pub(crate) window: Option<(Instant, VssCode)>,
-    /// Who may give the set up; where nobody may, every writer is heard out.
+    /// Who may break it off; then nobody is waited for.
     pub(crate) cancel: Option<&'a Cancel>,
+    /// What becomes of the others when a writer fails.
+    pub(crate) others: Others,
 }
 
-impl Patience<'_> {
+/// The writers that have not answered when one fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// They are left to the abort path.
+    Left,
+    /// They are heard out.
+    Heard,
+}
+
+impl<'a> Patience<'a> {
     /// For events that every writer must get, whatever the others answer.
     pub(crate) fn hear_all(limit: Duration) -> Self {
         Self {
             limit,
             window: None,
             cancel: None,
+            others: Others::Heard,
+        }
+    }
+
+    /// For events of a set, which one failure ends.
+    pub(crate) fn of_set(limit: Duration, cancel: &'a Cancel) -> Self {
+        Self {
+            limit,
+            window: None,
+            cancel: Some(cancel),
+            others: Others::Left,
         }
     }
 }
 
-/// Tells these writers. With somebody who may give the set up, the first
-/// failure ends the waiting: the rest are left to the abort path. Without, all
-/// are heard out and the failures come back in the order they happened.
+/// Tells participants of a set.
 pub(crate) async fn tell<'a>(
     registry: &Writers,
     told: impl Iterator<Item = &'a mut Participant>,
     message: Message,
     patience: Patience<'_>,
 ) -> Vec<VssError> {
-    let event = message.event();
+    let deliveries = told.filter_map(|one| one.delivery(message)).collect();
+    deliver(registry, deliveries, patience).await
+}
+
+/// Delivers events, all at the same time. Gives the failures in the order in which
+/// they happened.
+pub(crate) async fn deliver(
+    registry: &Writers,
+    deliveries: Vec<Delivery>,
+    patience: Patience<'_>,
+) -> Vec<VssError> {
     let own_end = Instant::now() + patience.limit;
     let (end, window_first) = match patience.window {
         Some((window, code)) if window < own_end => (window, Some(code)),
         _ => (own_end, None),
     };
     let mut asked = JoinSet::new();
-    let mut who = HashMap::new();
-    for participant in told {
-        participant.told = true;
-        let writer = Arc::clone(&participant.writer);
-        let set = participant.event.clone();
-        let task = asked
-            .spawn(async move { timeout_at(end, message.deliver(writer.as_ref(), &set)).await });
-        who.insert(
-            task.id(),
-            (
-                participant.identity.instance,
-                participant.identity.name.clone(),
-            ),
-        );
+    let mut who = HashMap::with_capacity(deliveries.len());
+    for delivery in deliveries {
+        let Delivery {
+            listener,
+            event,
+            chosen,
+            answer,
+        } = delivery;
+        let task = asked.spawn(timeout_at(end, answer));
+        who.insert(task.id(), (listener, event, chosen));
     }
     let mut failures = Vec::new();
     loop {
@@ -133,27 +246,61 @@ pub(crate) async fn tell<'a>(
             Ok((task, answer)) => (task, answer),
             Err(panic) => (panic.id(), Ok(Err(broke_off(&panic)))),
         };
-        let Some((instance, name)) = who.get(&task) else {
+        let Some((listener, event, chosen)) = who.get(&task) else {
             continue;
         };
-        let error = match answer {
+        chosen.end_event();
+        let (instance, name) = (listener.identity.instance, &listener.identity.name);
+        let (failure, error) = match answer {
             Ok(Ok(())) => {
-                registry.answered(*instance, event);
+                registry.answered(instance, *event, listener.subscription);
                 continue;
             }
-            Ok(Err(failure)) => failure.into_error(name, &event.to_string()),
-            Err(_) => too_late(name, event, window_first, patience.limit),
+            Ok(Err(failure)) => {
+                let error = failure.clone().into_error(name, &event.to_string());
+                (failure, error)
+            }
+            Err(_) => too_late(name, *event, window_first, patience.limit),
         };
-        registry.failed(*instance, event, &error);
+        leave_failure(chosen, *event, &failure);
+        registry.failed(instance, *event, &error, failure.application_code);
         failures.push(error);
-        if patience.cancel.is_some() {
+        if patience.others == Others::Left {
             break;
         }
     }
     // A writer must not go on with an event after it was told Abort, so what is
     // left must have ended; a writer that blocks its thread is not waited for.
     let _ = timeout(LET_GO, asked.shutdown()).await;
+    for (_, _, chosen) in who.values() {
+        chosen.end_event();
+    }
     failures
+}
+
+/// A component at which the writer says why it failed gets the failure's codes too
+/// (`IVssComponentEx2::GetFailure`), unless the writer set those.
+fn leave_failure(chosen: &EventComponents, event: WriterEvent, failure: &WriterFailure) {
+    let said = |one: &ChosenComponent| match event {
+        WriterEvent::PrepareForBackup => one.prepare_for_backup_failure.clone(),
+        WriterEvent::PostSnapshot => one.post_snapshot_failure.clone(),
+        WriterEvent::PreRestore => one.pre_restore_failure.clone(),
+        WriterEvent::PostRestore => one.post_restore_failure.clone(),
+        _ => None,
+    };
+    chosen.update(|part| {
+        for component in &mut part.components {
+            let (Some(message), None) = (said(component), &component.failure) else {
+                continue;
+            };
+            component.failure = Some(ComponentFailure {
+                code: failure.kind.code().hresult(),
+                application_code: failure.application_code,
+                message: Some(message),
+                extra: Extra::default(),
+            });
+        }
+    });
 }
 
 async fn cancelled(cancel: Option<&Cancel>) -> VssError {
@@ -168,8 +315,10 @@ fn too_late(
     event: WriterEvent,
     window_first: Option<VssCode>,
     limit: Duration,
-) -> VssError {
-    match window_first {
+) -> (WriterFailure, VssError) {
+    let message = format!("it did not answer within {} s", limit.as_secs_f32());
+    let failure = WriterFailure::new(WriterFailureKind::Timeout, message);
+    let error = match window_first {
         Some(code) => VssError::new(
             code,
             format!(
@@ -177,12 +326,9 @@ fn too_late(
                  was over"
             ),
         ),
-        None => WriterFailure::new(
-            WriterFailureKind::Timeout,
-            format!("it did not answer within {} s", limit.as_secs_f32()),
-        )
-        .into_error(name, &event.to_string()),
-    }
+        None => failure.clone().into_error(name, &event.to_string()),
+    };
+    (failure, error)
 }
 
 /// The first failure with the others attached.

@@ -9,12 +9,37 @@ pub(crate) enum Call {
     SetContext,
     GatherWriterMetadata,
     SelectWriters,
+    AddComponent,
     StartSnapshotSet,
     AddToSnapshotSet,
     PrepareForBackup,
     DoSnapshotSet,
     Surface,
     BackupComplete,
+    AbortBackup,
+    PreRestore,
+    PostRestore,
+    GatherWriterStatus,
+}
+
+#[cfg(test)]
+impl Call {
+    const ALL: [Self; 14] = [
+        Self::SetContext,
+        Self::GatherWriterMetadata,
+        Self::SelectWriters,
+        Self::AddComponent,
+        Self::StartSnapshotSet,
+        Self::AddToSnapshotSet,
+        Self::PrepareForBackup,
+        Self::DoSnapshotSet,
+        Self::Surface,
+        Self::BackupComplete,
+        Self::AbortBackup,
+        Self::PreRestore,
+        Self::PostRestore,
+        Self::GatherWriterStatus,
+    ];
 }
 
 /// Checks that a call may come now.
@@ -23,15 +48,32 @@ pub(crate) enum Call {
 ///
 /// `VSS_E_BAD_STATE`, naming the call that was expected.
 pub(crate) fn check(call: Call, state: SetState) -> VssResult<()> {
-    use SetState::{BackupComplete, Created, Idle, Initialized, PreparedForBackup, SetStarted};
+    use SetState::{
+        BackupAborted, BackupComplete, Closed, Created, Idle, Initialized, PreparedForBackup,
+        Restoring, SetStarted,
+    };
+    if call == Call::GatherWriterStatus && state != Closed {
+        return Ok(());
+    }
     let allowed: &[SetState] = match call {
         Call::SetContext => &[Idle],
         Call::GatherWriterMetadata => &[Idle, Initialized, SetStarted],
-        Call::SelectWriters | Call::StartSnapshotSet => &[Idle, Initialized],
+        Call::SelectWriters | Call::StartSnapshotSet | Call::PreRestore => &[Idle, Initialized],
+        Call::AddComponent => &[Idle, Initialized, SetStarted],
         Call::AddToSnapshotSet | Call::PrepareForBackup => &[SetStarted],
         Call::DoSnapshotSet => &[SetStarted, PreparedForBackup],
-        Call::Surface => &[Created, BackupComplete],
+        Call::Surface => &[Created, BackupComplete, BackupAborted],
         Call::BackupComplete => &[Created],
+        Call::AbortBackup => &[
+            Idle,
+            Initialized,
+            SetStarted,
+            PreparedForBackup,
+            Created,
+            BackupAborted,
+        ],
+        Call::PostRestore => &[Restoring],
+        Call::GatherWriterStatus => &[],
     };
     if allowed.contains(&state) {
         Ok(())
@@ -55,7 +97,10 @@ fn expected(state: SetState) -> &'static str {
         SetState::SetStarted => "AddToSnapshotSet or PrepareForBackup",
         SetState::PreparedForBackup => "DoSnapshotSet",
         SetState::Created => "BackupComplete or the end of the session",
-        SetState::BackupComplete => "the end of the session",
+        SetState::BackupComplete | SetState::BackupAborted | SetState::Restored => {
+            "the end of the session"
+        }
+        SetState::Restoring => "PostRestore",
         SetState::Closed => "a new session",
         _ => "the end of the call before it",
     }
@@ -68,17 +113,7 @@ mod tests {
     #[test]
     fn calls_come_in_the_order_of_vss() {
         let only = |state: SetState, allowed: &[Call], next: &str| {
-            for call in [
-                SetContext,
-                GatherWriterMetadata,
-                SelectWriters,
-                StartSnapshotSet,
-                AddToSnapshotSet,
-                PrepareForBackup,
-                DoSnapshotSet,
-                Surface,
-                BackupComplete,
-            ] {
+            for call in Call::ALL {
                 match check(call, state) {
                     Ok(()) => assert!(allowed.contains(&call), "{call:?} in {state}"),
                     Err(error) => {
@@ -96,38 +131,68 @@ mod tests {
                 SetContext,
                 GatherWriterMetadata,
                 SelectWriters,
+                AddComponent,
                 StartSnapshotSet,
+                AbortBackup,
+                PreRestore,
+                GatherWriterStatus,
             ],
             "StartSnapshotSet",
         );
         only(
             SetState::Initialized,
-            &[GatherWriterMetadata, SelectWriters, StartSnapshotSet],
+            &[
+                GatherWriterMetadata,
+                SelectWriters,
+                AddComponent,
+                StartSnapshotSet,
+                AbortBackup,
+                PreRestore,
+                GatherWriterStatus,
+            ],
             "StartSnapshotSet",
         );
         only(
             SetState::SetStarted,
             &[
                 GatherWriterMetadata,
+                AddComponent,
                 AddToSnapshotSet,
                 PrepareForBackup,
                 DoSnapshotSet,
+                AbortBackup,
+                GatherWriterStatus,
             ],
             "AddToSnapshotSet",
         );
         only(
             SetState::PreparedForBackup,
-            &[DoSnapshotSet],
+            &[DoSnapshotSet, AbortBackup, GatherWriterStatus],
             "DoSnapshotSet",
         );
         only(
             SetState::Created,
-            &[Surface, BackupComplete],
+            &[Surface, BackupComplete, AbortBackup, GatherWriterStatus],
             "BackupComplete",
         );
         only(
             SetState::BackupComplete,
-            &[Surface],
+            &[Surface, GatherWriterStatus],
+            "the end of the session",
+        );
+        only(
+            SetState::BackupAborted,
+            &[Surface, AbortBackup, GatherWriterStatus],
+            "the end of the session",
+        );
+        only(
+            SetState::Restoring,
+            &[PostRestore, GatherWriterStatus],
+            "PostRestore",
+        );
+        only(
+            SetState::Restored,
+            &[GatherWriterStatus],
             "the end of the session",
         );
         only(SetState::Closed, &[], "a new session");

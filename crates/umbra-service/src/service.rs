@@ -267,6 +267,17 @@ impl Service {
         }
     }
 
+    /// Gives up the set in the making of every session
+    /// (`IVssAdmin::AbortAllSnapshotsInProgress`), and says how many sets these are.
+    /// They are undone when this comes back, or soon after; the sessions go on.
+    ///
+    /// Called on a runtime.
+    pub fn abort_all(&self) -> usize {
+        let open = lock(&self.inner.sessions).open.clone();
+        let sessions = open.iter().filter_map(|(_, session)| session.upgrade());
+        sessions.filter(|session| session.abort_set()).count()
+    }
+
     /// Ends every session, aborting the set in the making, and waits until all
     /// is cleaned up. Sessions opened later can start no set.
     pub async fn stop(&self) {

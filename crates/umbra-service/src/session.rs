@@ -3,6 +3,7 @@
 mod components;
 mod ending;
 mod making;
+mod restoring;
 mod standing;
 
 pub use components::RestoreReport;
@@ -18,7 +19,7 @@ use crate::{
     service::lock,
     set::{InCatalog, SetInMaking},
     taking_part::{Absence, Assessment},
-    writers::Gathered,
+    writers::Gathering,
 };
 use ending::give_up_when_idle;
 use std::{
@@ -107,7 +108,7 @@ impl Session {
         let mut state = self.inner.call(Call::GatherWriterMetadata).await?;
         let gathered = self.gather().await?;
         let report = self.inner.service.writers.report(&gathered);
-        state.gathered = Some(gathered);
+        state.gathered = Some(Arc::new(gathered));
         if self.inner.standing().0 == SetState::Idle {
             self.inner
                 .enter(SetState::Initialized, "writers are known")
@@ -136,13 +137,12 @@ impl Session {
             ));
         }
         if !selection.names().is_empty() {
-            let gathered = match state.gathered.take() {
-                Some(gathered) => gathered,
-                None => self.gather().await?,
+            let gathered = match &state.gathered {
+                Some(gathered) => Arc::clone(gathered),
+                None => Arc::new(self.gather().await?),
             };
-            let checked = selection.check(&gathered);
-            state.gathered = Some(gathered);
-            checked?;
+            state.gathered = Some(Arc::clone(&gathered));
+            selection.check(&gathered.writers)?;
         }
         state.selection = selection;
         if self.inner.standing().0 == SetState::Idle {
@@ -190,6 +190,9 @@ impl Session {
             in_catalog: InCatalog::No,
             _turn: turn,
         });
+        if let Some(document) = &mut state.document {
+            document.set_snapshot_set(id);
+        }
         service.active.add(id);
         lock(&inner.standing).1 = Some(id);
         tokio::spawn(give_up_when_idle(Arc::downgrade(inner), id));
@@ -342,7 +345,7 @@ impl Session {
         self.inner.close(CancelReason::SessionClosed).await
     }
 
-    async fn gather(&self) -> VssResult<Vec<Gathered>> {
+    async fn gather(&self) -> VssResult<Gathering> {
         let service = &self.inner.service;
         tokio::select! {
             biased;

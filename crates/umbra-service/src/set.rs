@@ -7,28 +7,49 @@ use umbra_documents::{FreezeLevel, WriterIdentity};
 use umbra_model::{Context, SetId, Volume, VssResult, WriterOutcome};
 use umbra_provider::PendingShadowCopy;
 use umbra_volume::{HoldReport, PreparedHold};
-use umbra_writer::{SetEvent, Writer};
+use umbra_writer::{SetEvent, Subscription, Writer};
 
-/// A writer that takes part in a set.
+/// A writer that is told events.
 #[derive(Clone)]
-pub(crate) struct Participant {
+pub(crate) struct Listener {
     pub(crate) writer: Arc<dyn Writer>,
     pub(crate) identity: WriterIdentity,
+    pub(crate) subscription: Subscription,
+}
+
+impl Listener {
+    pub(crate) fn new(writer: Arc<dyn Writer>, identity: WriterIdentity) -> Self {
+        let subscription = writer.subscription();
+        Self {
+            writer,
+            identity,
+            subscription,
+        }
+    }
+}
+
+/// A writer that takes part in a set.
+pub(crate) struct Participant {
+    pub(crate) listener: Listener,
     pub(crate) level: FreezeLevel,
     /// What it is told with each event.
     pub(crate) event: SetEvent,
+    /// The components of it that lie wholly on the volumes of the set.
+    pub(crate) vouches_for: Vec<String>,
     /// Whether it was told anything of this set.
     pub(crate) told: bool,
 }
 
 impl Participant {
-    pub(crate) fn outcome(&self) -> WriterOutcome {
-        WriterOutcome {
-            writer: self.identity.id,
-            instance: self.identity.instance,
-            name: self.identity.name.clone(),
-            components: self.event.components.clone(),
-        }
+    /// Nothing where it vouches for nothing.
+    pub(crate) fn outcome(&self) -> Option<WriterOutcome> {
+        let identity = &self.listener.identity;
+        (!self.vouches_for.is_empty()).then(|| WriterOutcome {
+            writer: identity.id,
+            instance: identity.instance,
+            name: identity.name.clone(),
+            components: self.vouches_for.clone(),
+        })
     }
 }
 
@@ -63,6 +84,17 @@ pub(crate) struct SetInMaking {
 }
 
 impl SetInMaking {
+    /// Tells the participants, from the next event on, which copies there are.
+    pub(crate) fn name_copies(&mut self) {
+        let copies = self.copies.iter();
+        let copies: Vec<_> = copies
+            .map(|copy| (copy.volume.id.clone(), copy.id))
+            .collect();
+        for participant in &mut self.participants {
+            participant.event.copies.clone_from(&copies);
+        }
+    }
+
     pub(crate) fn volumes(&self) -> Vec<Volume> {
         self.copies.iter().map(|copy| copy.volume.clone()).collect()
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Where a session and its set stand, in the order in which a set goes through
-/// it.
+/// it. A session is one of a backup or one of a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SetState {
     /// The session is open.
@@ -42,10 +42,23 @@ pub enum SetState {
     Created,
     /// The requester's backup ended.
     BackupComplete,
+    /// The requester gave its backup up after the set was made.
+    BackupAborted,
+    /// Writers were told PreRestore; files are put back.
+    Restoring,
+    /// Writers were told PostRestore.
+    Restored,
     /// The set is being undone.
     Aborting,
     /// The session is over.
     Closed,
+}
+
+impl SetState {
+    /// Whether there is a set that is not made yet.
+    pub(crate) fn is_making(self) -> bool {
+        (Self::SetStarted..Self::Created).contains(&self)
+    }
 }
 
 impl fmt::Display for SetState {

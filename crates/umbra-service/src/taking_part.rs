@@ -1,10 +1,15 @@
 //! Which writers take part in a set, and with which components.
 
-use crate::{consistency::join, writers::Gathered};
-use std::path::{Path, PathBuf};
-use umbra_documents::{Component, FileSet, FreezeLevel, Recursion, WriterIdentity};
-use umbra_model::{Consistency, Volume, VolumeId, VssCode, VssError, VssResult};
-use umbra_volume::{VolumeListing, Volumes};
+use crate::{
+    choice::{Choice, ChosenOf},
+    consistency::join,
+    places::{Map, Place},
+    writers::Gathered,
+};
+use std::path::PathBuf;
+use umbra_documents::{FreezeLevel, WriterIdentity, WriterMetadata};
+use umbra_model::{BackupType, Consistency, Volume, VssCode, VssError, VssResult};
+use umbra_volume::Volumes;
 
 /// Which writers a requester wants. Names are compared without case; class and
 /// instance ids work too.
@@ -79,7 +84,12 @@ fn is_called(writer: &WriterIdentity, name: &str) -> bool {
 pub(crate) struct TakesPart {
     pub(crate) index: usize,
     pub(crate) level: FreezeLevel,
+    /// The place of its part in the document.
+    pub(crate) part: Option<usize>,
+    /// The components that are in the backup, by full path.
     pub(crate) components: Vec<String>,
+    /// Those that lie wholly on the volumes of the set.
+    pub(crate) vouches_for: Vec<String>,
 }
 
 /// Who vouches for the data, and every reason for doubt.
@@ -92,8 +102,11 @@ pub(crate) struct Assessment {
     pub(crate) naming: Vec<String>,
     /// Why there is none, where there is none.
     pub(crate) absence: Absence,
-    /// Components that lie only partly on the volumes.
+    /// Components that lie only partly on the volumes, or were chosen and do not.
     pub(crate) partial: Vec<Partial>,
+    /// Components on the volumes that were not chosen, of writers of which others
+    /// were.
+    pub(crate) unchosen: Vec<(String, Vec<String>)>,
     /// Writers with data on the volumes that the requester left out.
     pub(crate) left_out: Vec<String>,
     /// Writers that failed Identify; they may own data on the volumes.
@@ -128,6 +141,7 @@ impl Assessment {
             naming: Vec::new(),
             absence,
             partial: Vec::new(),
+            unchosen: Vec::new(),
             left_out: Vec::new(),
             unidentified: Vec::new(),
         }
@@ -151,7 +165,7 @@ impl Assessment {
                     plural(&self.naming, "says", "say"),
                     plural(&self.naming, "does", "do")
                 )),
-                Absence::NoData if self.left_out.is_empty() => {
+                Absence::NoData if self.left_out.is_empty() && self.unchosen.is_empty() => {
                     doubts.push("no writer has data on these volumes".to_owned());
                 }
                 Absence::NoData => {}
@@ -164,6 +178,12 @@ impl Assessment {
                 partial.component,
                 partial.path.display(),
                 partial.lies_on
+            ));
+        }
+        for (writer, components) in &self.unchosen {
+            doubts.push(format!(
+                "{writer} has data on these volumes that was not chosen: {}",
+                some_of(components)
             ));
         }
         if !self.left_out.is_empty() {
@@ -187,7 +207,35 @@ impl Assessment {
     }
 }
 
+/// The first few names, and how many more there are.
+fn some_of(names: &[String]) -> String {
+    const FEW: usize = 3;
+    let mut some: Vec<_> = names
+        .iter()
+        .take(FEW)
+        .map(|name| format!("{name:?}"))
+        .collect();
+    if names.len() > FEW {
+        some.push(format!("{} more", names.len() - FEW));
+    }
+    join(&some)
+}
+
+/// What a requester wants a backup of.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) selection: &'a WriterSelection,
+    /// The components that were chosen one by one; none where everything on the
+    /// volumes is wanted.
+    pub(crate) choice: Option<&'a Choice>,
+    pub(crate) backup_type: BackupType,
+}
+
 /// Decides who takes part. Blocks: it asks the storage where paths lie.
+///
+/// Where components were chosen one by one, the writers of these take part,
+/// wherever their files are ("Working with Selectability and Logical Paths"); what
+/// else lies on the volumes is vouched for by nobody.
 ///
 /// # Errors
 ///
@@ -196,25 +244,24 @@ impl Assessment {
 /// on the volumes of the set. Or the mount table cannot be read.
 pub(crate) fn assess(
     gathered: &[Gathered],
-    selection: &WriterSelection,
+    wanted: Wanted<'_>,
     set: &[Volume],
     volumes: &dyn Volumes,
 ) -> VssResult<(Vec<TakesPart>, Assessment)> {
+    let Wanted {
+        selection, choice, ..
+    } = wanted;
     let absence = match selection {
         WriterSelection::None => Absence::NoneSelected,
         _ => Absence::NoData,
     };
     let mut assessment = Assessment::without(absence);
     let mut taking_part = Vec::new();
-    let map = Map {
-        set,
-        volumes,
-        listing: volumes.list()?,
-    };
+    let mut map = Map::new(set, volumes, choice.map(|_| wanted.backup_type))?;
     for (index, writer) in gathered.iter().enumerate() {
         let name = writer.identity.name.clone();
         let selected = selection.includes(&writer.identity);
-        let by_name = selected && matches!(selection, WriterSelection::Only(_));
+        let by_name = selected && choice.is_none() && matches!(selection, WriterSelection::Only(_));
         let metadata = match &writer.metadata {
             Ok(metadata) => metadata,
             Err(failure) if by_name => return Err(failure.clone()),
@@ -223,47 +270,106 @@ pub(crate) fn assess(
                 continue;
             }
         };
-        let mut whole = Vec::new();
-        let mut partial = Vec::new();
-        let mut elsewhere = Vec::new();
-        for component in &metadata.components {
-            match map.place(component) {
-                Place::Inside => whole.push(component.full_path()),
-                Place::Outside(lies_on) => elsewhere.extend(lies_on),
-                Place::Partly { path, lies_on } => partial.push(Partial {
-                    writer: name.clone(),
-                    component: component.full_path(),
-                    path,
-                    lies_on,
-                }),
-            }
-        }
-        if !selected {
-            let has_data = !whole.is_empty() || !partial.is_empty();
+        let chosen = choice.and_then(|choice| choice.of(index));
+        let vouches = writer.writer.vouches_for() == Consistency::Application;
+        let found = Found::of(&name, metadata, choice.is_some(), chosen, &mut map);
+        if !selected || (choice.is_some() && chosen.is_none()) {
             // One that does nothing to its data is missed by nobody.
-            if has_data && writer.writer.vouches_for() == Consistency::Application {
+            if found.is_there() && vouches {
                 assessment.left_out.push(name);
             }
             continue;
         }
-        if by_name && whole.is_empty() {
-            elsewhere.extend(partial.into_iter().map(|partial| partial.lies_on));
-            return Err(not_on_the_set(&name, elsewhere));
+        if by_name && found.whole.is_empty() {
+            return Err(not_on_the_set(&name, found.lies_elsewhere()));
         }
-        assessment.partial.extend(partial);
-        if !whole.is_empty() {
-            match writer.writer.vouches_for() {
-                Consistency::Application => assessment.vouching.push(name),
-                Consistency::Filesystem | Consistency::Crash => assessment.naming.push(name),
+        assessment.partial.extend(found.partial);
+        if !found.unchosen.is_empty() && vouches {
+            assessment.unchosen.push((name.clone(), found.unchosen));
+        }
+        if !found.whole.is_empty() {
+            if vouches {
+                assessment.vouching.push(name);
+            } else {
+                assessment.naming.push(name);
             }
+        }
+        if chosen.is_some() || !found.whole.is_empty() {
             taking_part.push(TakesPart {
                 index,
                 level: metadata.level,
-                components: whole,
+                part: chosen.map(|chosen| chosen.part),
+                components: match chosen {
+                    Some(chosen) => chosen.paths(metadata),
+                    None => found.whole.clone(),
+                },
+                vouches_for: found.whole,
             });
         }
     }
     Ok((taking_part, assessment))
+}
+
+/// Where the components of one writer are.
+#[derive(Default)]
+struct Found {
+    /// Wanted, and wholly on the volumes.
+    whole: Vec<String>,
+    /// Wanted, and not wholly there.
+    partial: Vec<Partial>,
+    /// Not wanted, and there.
+    unchosen: Vec<String>,
+    /// Wanted, and not there at all.
+    elsewhere: Vec<String>,
+}
+
+impl Found {
+    fn of(
+        writer: &str,
+        metadata: &WriterMetadata,
+        by_component: bool,
+        chosen: Option<&ChosenOf>,
+        map: &mut Map<'_>,
+    ) -> Self {
+        let mut found = Self::default();
+        for (index, component) in metadata.components.iter().enumerate() {
+            let wanted = !by_component || chosen.is_some_and(|chosen| chosen.includes(index));
+            let place = map.place(component);
+            let partial = |(path, lies_on)| Partial {
+                writer: writer.to_owned(),
+                component: component.full_path(),
+                path,
+                lies_on,
+            };
+            match place {
+                Place::Inside if wanted => found.whole.push(component.full_path()),
+                Place::Partly(where_else) if wanted => found.partial.push(partial(where_else)),
+                Place::Inside | Place::Partly(_) => found.unchosen.push(component.full_path()),
+                Place::Outside(_) if !wanted => {}
+                // It was chosen, and is not in the copies.
+                Place::Outside(mut elsewhere) if by_component => {
+                    found
+                        .partial
+                        .extend(elsewhere.drain(..).next().map(partial));
+                }
+                Place::Outside(elsewhere) => {
+                    found
+                        .elsewhere
+                        .extend(elsewhere.into_iter().map(|(_, on)| on));
+                }
+            }
+        }
+        found
+    }
+
+    fn is_there(&self) -> bool {
+        !self.whole.is_empty() || !self.partial.is_empty() || !self.unchosen.is_empty()
+    }
+
+    fn lies_elsewhere(self) -> Vec<String> {
+        let partial = self.partial.into_iter().map(|partial| partial.lies_on);
+        self.elsewhere.into_iter().chain(partial).collect()
+    }
 }
 
 fn not_on_the_set(writer: &str, mut elsewhere: Vec<String>) -> VssError {
@@ -283,102 +389,4 @@ fn not_on_the_set(writer: &str, mut elsewhere: Vec<String>) -> VssError {
             )
         },
     )
-}
-
-/// Where the files of a component are.
-enum Place {
-    /// Wholly on volumes of the set.
-    Inside,
-    /// Not there at all, but on these.
-    Outside(Vec<String>),
-    /// This path of it is not.
-    Partly { path: PathBuf, lies_on: String },
-}
-
-struct Map<'a> {
-    set: &'a [Volume],
-    volumes: &'a dyn Volumes,
-    listing: Vec<VolumeListing>,
-}
-
-impl Map<'_> {
-    fn place(&self, component: &Component) -> Place {
-        let mut inside = false;
-        let mut outside = Vec::new();
-        for files in &component.files {
-            match self.containing(&files.path) {
-                Ok(volume) if self.has(&volume.id) => {
-                    inside = true;
-                    outside.extend(self.below(files));
-                }
-                Ok(volume) => {
-                    let lies_on = format!("the volume {}", volume.mount_point.display());
-                    outside.push((files.path.clone(), lies_on));
-                    // A tree may reach from outside into a volume of the set.
-                    inside |= self.reaches_into_the_set(files);
-                }
-                Err(why) => {
-                    let lies_on = format!("no volume ({})", why.message());
-                    outside.push((files.path.clone(), lies_on));
-                    inside |= self.reaches_into_the_set(files);
-                }
-            }
-        }
-        match (inside, outside.is_empty()) {
-            (true, true) => Place::Inside,
-            (false, _) => Place::Outside(outside.into_iter().map(|(_, on)| on).collect()),
-            (true, false) => {
-                let (path, lies_on) = outside.swap_remove(0);
-                Place::Partly { path, lies_on }
-            }
-        }
-    }
-
-    /// The file systems of a tree that are mounted below its path and are not in
-    /// the set.
-    fn below(&self, files: &FileSet) -> Option<(PathBuf, String)> {
-        self.mounted_below(files)
-            .find(|listing| !matches!(&listing.volume, Ok(volume) if self.has(&volume.id)))
-            .map(|listing| {
-                let mount_point = &listing.mount_point;
-                (
-                    mount_point.clone(),
-                    format!("the file system at {}", mount_point.display()),
-                )
-            })
-    }
-
-    fn reaches_into_the_set(&self, files: &FileSet) -> bool {
-        self.mounted_below(files)
-            .any(|listing| matches!(&listing.volume, Ok(volume) if self.has(&volume.id)))
-    }
-
-    fn mounted_below(&self, files: &FileSet) -> impl Iterator<Item = &VolumeListing> {
-        // Mount points have no symbolic links in them; the path may have.
-        let path = std::fs::canonicalize(&files.path).unwrap_or_else(|_| files.path.clone());
-        let tree = files.recursion == Recursion::Tree;
-        self.listing.iter().filter(move |listing| {
-            tree && listing.mount_point != path && listing.mount_point.starts_with(&path)
-        })
-    }
-
-    /// The volume of a path, or of the nearest folder above it that there is.
-    fn containing(&self, path: &Path) -> VssResult<Volume> {
-        let mut path = path;
-        loop {
-            match (self.volumes.containing(path), path.parent()) {
-                (Err(error), Some(parent))
-                    if error.code() == VssCode::ObjectNotFound
-                        && std::fs::symlink_metadata(path).is_err() =>
-                {
-                    path = parent;
-                }
-                (found, _) => return found,
-            }
-        }
-    }
-
-    fn has(&self, id: &VolumeId) -> bool {
-        self.set.iter().any(|volume| volume.id == *id)
-    }
 }

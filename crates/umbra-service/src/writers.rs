@@ -1,15 +1,17 @@
 //! The writers there are: registered ones and those of in-box sources.
 
+use crate::writer_status::{Standing, Standings};
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 use tokio::{task::JoinSet, time::timeout};
-use umbra_documents::{WriterIdentity, WriterMetadata};
+use umbra_documents::{WriterIdentity, WriterMetadata, WriterTrees};
 use umbra_model::{VssCode, VssError, VssResult, WriterInstanceId, WriterState};
 use umbra_writer::{
-    ExpressWriters, Writer, WriterEvent, WriterFailure, WriterFailureKind, WriterSource,
+    ExpressWriters, Subscription, Writer, WriterEvent, WriterFailure, WriterFailureKind,
+    WriterSource,
 };
 
 /// A writer and how it is doing (`GatherWriterStatus`).

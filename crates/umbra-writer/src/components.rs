@@ -12,10 +12,21 @@ use umbra_model::{RestoreTarget, VssCode, VssError, VssResult};
 /// The components of one writer in the Backup Components Document
 /// (`IVssWriterComponents`). Clones are the same components; what a writer
 /// changes during an event the requester finds in its document.
+///
+/// What a writer keeps of an event beyond its end can be read and not changed.
 #[derive(Debug, Clone)]
 pub struct EventComponents {
-    shared: Arc<Mutex<Option<WriterComponents>>>,
+    shared: Arc<Mutex<Shared>>,
     event: WriterEvent,
+    /// Which of the events that there have been it is.
+    turn: u64,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    components: Option<WriterComponents>,
+    /// Counts the events: only what belongs to the latest may change anything.
+    turn: u64,
 }
 
 impl Default for EventComponents {
@@ -24,6 +35,7 @@ impl Default for EventComponents {
         Self {
             shared: Arc::default(),
             event: WriterEvent::Identify,
+            turn: 0,
         }
     }
 }
@@ -40,29 +52,58 @@ impl EventComponents {
     /// These components, at no event yet: nothing can be changed.
     pub fn new(components: WriterComponents) -> Self {
         Self {
-            shared: Arc::new(Mutex::new(Some(components))),
+            shared: Arc::new(Mutex::new(Shared {
+                components: Some(components),
+                turn: 0,
+            })),
             event: WriterEvent::Identify,
+            turn: 0,
         }
     }
 
-    /// The same components during this event.
+    /// The same components during this event. The event before it is over.
     #[must_use]
     pub fn at(&self, event: WriterEvent) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
             event,
+            turn: self.next_turn(),
+        }
+    }
+
+    /// Ends the event: what the writer kept of it changes nothing any more.
+    pub fn end_event(&self) {
+        self.next_turn();
+    }
+
+    fn next_turn(&self) -> u64 {
+        let mut shared = self.lock();
+        shared.turn += 1;
+        shared.turn
+    }
+
+    /// Changes the part of the document between two events, for whoever keeps the
+    /// document. Where no components were chosen there is nothing to change.
+    pub fn update(&self, change: impl FnOnce(&mut WriterComponents)) {
+        if let Some(components) = &mut self.lock().components {
+            change(components);
         }
     }
 
     /// The part of the document as it is now; none where no components were
     /// chosen.
     pub fn document(&self) -> Option<WriterComponents> {
-        self.lock().clone()
+        self.lock().components.clone()
+    }
+
+    /// Looks at the part of the document without a copy of it.
+    pub fn with<T>(&self, look: impl FnOnce(Option<&WriterComponents>) -> T) -> T {
+        look(self.lock().components.as_ref())
     }
 
     /// Every component (`IVssWriterComponents::GetComponent`).
     pub fn all(&self) -> Vec<EventComponent> {
-        let count = self.lock().as_ref().map_or(0, |all| all.components.len());
+        let count = self.with(|all| all.map_or(0, |all| all.components.len()));
         let one = |index| EventComponent {
             all: self.clone(),
             index,
@@ -73,7 +114,7 @@ impl EventComponents {
     /// The component at this place.
     pub fn find(&self, logical_path: Option<&str>, name: &str) -> Option<EventComponent> {
         let all = self.lock();
-        let mut components = all.as_ref()?.components.iter();
+        let mut components = all.components.as_ref()?.components.iter();
         let index = components.position(|one| one.is_at(logical_path, name))?;
         Some(EventComponent {
             all: self.clone(),
@@ -89,8 +130,11 @@ impl EventComponents {
     /// `VSS_E_OBJECT_NOT_FOUND` for a component that was not chosen. Nothing is
     /// taken over then.
     pub fn take_over(&self, changed: Vec<ChosenComponent>) -> VssResult<()> {
-        let mut all = self.lock();
-        let mut copy = all.clone();
+        let mut shared = self.lock();
+        if !changed.is_empty() {
+            self.check_turn(&shared)?;
+        }
+        let mut copy = shared.components.clone();
         for theirs in changed {
             let path = theirs.full_path();
             let ours = copy
@@ -104,11 +148,24 @@ impl EventComponents {
                 })?;
             take_over(self.event, ours, theirs)?;
         }
-        *all = copy;
+        shared.components = copy;
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<WriterComponents>> {
+    fn check_turn(&self, shared: &Shared) -> VssResult<()> {
+        if self.turn == shared.turn {
+            return Ok(());
+        }
+        Err(VssError::new(
+            VssCode::BadState,
+            format!(
+                "{} is over; components can be changed only while the writer answers it",
+                self.event
+            ),
+        ))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -179,8 +236,9 @@ impl EventComponent {
     /// Everything that the document says of it: whatever `IVssComponent` has a
     /// `Get...` for.
     pub fn get(&self) -> ChosenComponent {
-        let all = self.all.lock();
-        let found = all.as_ref().and_then(|all| all.components.get(self.index));
+        let shared = self.all.lock();
+        let all = shared.components.as_ref();
+        let found = all.and_then(|all| all.components.get(self.index));
         // Components are never taken away while a handle to one lives.
         found.cloned().unwrap_or_else(|| {
             ChosenComponent::new(None, "", umbra_model::ComponentType::Undefined)
@@ -189,11 +247,10 @@ impl EventComponent {
 
     fn set(&self, call: &'static str, change: impl FnOnce(&mut ChosenComponent)) -> VssResult<()> {
         check(self.all.event, call)?;
-        let mut all = self.all.lock();
-        if let Some(component) = all
-            .as_mut()
-            .and_then(|all| all.components.get_mut(self.index))
-        {
+        let mut shared = self.all.lock();
+        self.all.check_turn(&shared)?;
+        let all = shared.components.as_mut();
+        if let Some(component) = all.and_then(|all| all.components.get_mut(self.index)) {
             change(component);
         }
         Ok(())
@@ -403,6 +460,20 @@ mod tests {
         one.set_backup_stamp("42").unwrap();
         assert_eq!(all.all()[0].get().backup_stamp.as_deref(), Some("42"));
         assert!(all.find(None, "a").is_none());
+    }
+
+    #[test]
+    fn what_is_kept_beyond_an_event_changes_nothing() {
+        let all = components();
+        let kept = all.at(WriterEvent::PostSnapshot).all().remove(0);
+        kept.set_backup_stamp("1").unwrap();
+        all.end_event();
+        let error = kept.set_backup_stamp("2").unwrap_err();
+        assert_eq!(error.code(), VssCode::BadState);
+        assert!(error.message().contains("PostSnapshot is over"), "{error}");
+        assert_eq!(kept.get().backup_stamp.as_deref(), Some("1"));
+        let error = kept.all.take_over(vec![kept.get()]).unwrap_err();
+        assert_eq!(error.code(), VssCode::BadState);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{
     SetState,
     blocking::within,
     cancel::CancelReason,
-    messages::{Message, Patience, first, tell},
+    messages::{Patience, deliver, first},
     service::lock,
 };
 use std::sync::{Arc, Weak};
@@ -51,10 +51,14 @@ impl SessionInner {
                     .await,
             );
         }
+        if stands == SetState::Restoring {
+            let told = state.restoring.drain(..);
+            state.told.extend(told.map(|one| one.listener));
+        }
+        let told = state.told.iter();
+        let shutdown = told.filter_map(|one| one.shutdown(self.id)).collect();
         let patience = Patience::hear_all(self.service.limits.backup_shutdown);
-        let told = state.told.iter_mut();
-        let message = Message::BackupShutdown;
-        failures.extend(tell(&self.service.writers, told, message, patience).await);
+        failures.extend(deliver(&self.service.writers, shutdown, patience).await);
         if let Some(made) = state.made.take() {
             failures.extend(self.let_go(made.set.id, state.context).await);
         }

@@ -8,16 +8,21 @@ use super::{
 use crate::{
     SetState,
     blocking::{contained, within},
+    cancel::CancelReason,
+    choice::Choice,
     create::Making,
-    messages::{Message, Patience, first, tell},
-    order::{Call, bad_state},
+    kept_document::KeptDocument,
+    messages::{Message, Patience, deliver, first, tell},
+    order::{self, Call, bad_state},
     service::lock,
-    set::Participant,
-    taking_part, undo,
+    set::{Listener, Participant},
+    taking_part::{self, TakesPart, Wanted},
+    undo,
 };
 use std::sync::Arc;
+use umbra_documents::BackupComponentsDocument;
 use umbra_model::{ShadowCopySet, VssError, VssResult};
-use umbra_writer::{BackupOutcome, SetEvent};
+use umbra_writer::{BackupOutcome, BackupState, SetEvent};
 
 impl SessionInner {
     pub(super) async fn prepare_for_backup(self: Arc<Self>) -> VssResult<()> {
@@ -44,35 +49,57 @@ impl SessionInner {
         let making = state.making.as_mut().ok_or_else(no_set)?;
         // Also where none was selected: those with data there are named then.
         if let (true, Some(gathered)) = (state.context.has_writers(), &state.gathered) {
+            let document = state.document.as_ref();
+            let backup = document.map_or_else(
+                || BackupState {
+                    context: state.context,
+                    ..BackupState::default()
+                },
+                |document| document.backup_state(state.context),
+            );
+            let choice = match document {
+                Some(document) if document.is_by_component() => {
+                    // What an earlier try left is not of this backup.
+                    document.forget_what_writers_left();
+                    Some(Choice::find(document, gathered)?)
+                }
+                _ => None,
+            };
             let volumes = Arc::clone(&self.service.volumes);
-            let (set, known) = (making.volumes(), gathered.clone());
+            let (set, known) = (making.volumes(), Arc::clone(gathered));
             let selection = state.selection.clone();
             let what = || "finding the writers' volumes".to_owned();
             let assessed = within(self.service.limits.provider, what, move || {
-                taking_part::assess(&known, &selection, &set, volumes.as_ref())
+                let wanted = Wanted {
+                    selection: &selection,
+                    choice: choice.as_ref(),
+                    backup_type: backup.backup_type,
+                };
+                taking_part::assess(&known.writers, wanted, &set, volumes.as_ref())
             });
             let (taking_part, assessment) = assessed.await?;
             making.assessment = assessment;
             let volumes = making.volumes();
-            making.participants = taking_part
-                .into_iter()
-                .filter_map(|one| {
-                    let writer = gathered.get(one.index)?;
-                    Some(Participant {
-                        writer: Arc::clone(&writer.writer),
-                        identity: writer.identity.clone(),
-                        level: one.level,
-                        event: SetEvent::new(self.id, making.id, volumes.clone(), one.components),
-                        told: false,
-                    })
+            let participant = |one: TakesPart| {
+                let writer = gathered.writers.get(one.index)?;
+                let part = document.zip(one.part);
+                let part = part.and_then(|(document, part)| document.parts().get(part));
+                let event = SetEvent::new(self.id, making.id, volumes.clone(), one.components);
+                Some(Participant {
+                    listener: Listener::new(Arc::clone(&writer.writer), writer.identity.clone()),
+                    level: one.level,
+                    event: SetEvent {
+                        backup,
+                        chosen: part.map(|part| part.chosen.clone()).unwrap_or_default(),
+                        ..event
+                    },
+                    vouches_for: one.vouches_for,
+                    told: false,
                 })
-                .collect();
+            };
+            making.participants = taking_part.into_iter().filter_map(participant).collect();
         }
-        let patience = Patience {
-            limit: self.service.limits.prepare_for_backup,
-            window: None,
-            cancel: Some(&self.cancel),
-        };
+        let patience = Patience::of_set(self.service.limits.prepare_for_backup, &self.cancel);
         let participants = making.participants.iter_mut();
         let message = Message::PrepareForBackup;
         first(tell(&self.service.writers, participants, message, patience).await)?;
@@ -136,17 +163,132 @@ impl SessionInner {
         first(failures)
     }
 
+    pub(super) async fn backup_complete_of(
+        self: Arc<Self>,
+        theirs: BackupComponentsDocument,
+    ) -> VssResult<()> {
+        let mut state = self.call(Call::BackupComplete).await?;
+        let nothing = KeptDocument::new(BackupComponentsDocument::new());
+        state.document.get_or_insert(nothing).take_over(theirs)?;
+        let participants = participants(&mut state);
+        let deliveries = participants.filter_map(|one| {
+            let outcome = outcome_of(&one.event);
+            one.delivery(Message::BackupComplete(outcome))
+        });
+        let deliveries = deliveries.collect();
+        let patience = Patience::hear_all(self.service.limits.backup_complete);
+        let failures = deliver(&self.service.writers, deliveries, patience).await;
+        self.enter(SetState::BackupComplete, "the backup is complete")
+            .await?;
+        first(failures)
+    }
+
     pub(super) async fn tell_backup_complete(
         &self,
         state: &mut State,
         outcome: BackupOutcome,
     ) -> Vec<VssError> {
-        let participants = state
-            .made
-            .iter_mut()
-            .flat_map(|made| &mut made.participants);
+        if let Some(document) = &state.document {
+            document.set_outcome(outcome);
+        }
         let patience = Patience::hear_all(self.service.limits.backup_complete);
         let message = Message::BackupComplete(outcome);
-        tell(&self.service.writers, participants, message, patience).await
+        tell(
+            &self.service.writers,
+            participants(state),
+            message,
+            patience,
+        )
+        .await
+    }
+
+    /// Gives the set in the making up, whoever works on it now; after it is made,
+    /// tells the writers.
+    pub(super) async fn abort_backup(self: Arc<Self>) -> VssResult<()> {
+        if order::check(Call::AbortBackup, self.standing().0).is_ok()
+            || self.standing().0.is_making()
+        {
+            self.cancel.request(CancelReason::BackupAborted);
+        }
+        let mut state = Arc::clone(&self.state).lock_owned().await;
+        let result = self.abort_between_calls(&mut state).await;
+        self.cancel.forget_given_up_set();
+        result
+    }
+
+    async fn abort_between_calls(&self, state: &mut State) -> VssResult<()> {
+        let stands = self.standing().0;
+        order::check(Call::AbortBackup, stands)?;
+        if state.making.is_some() {
+            return self.give_up(state, CancelReason::BackupAborted).await;
+        }
+        if stands != SetState::Created {
+            return Ok(());
+        }
+        let patience = Patience::hear_all(self.service.limits.abort);
+        let told = participants(state).filter(|one| one.told);
+        let failures = tell(&self.service.writers, told, Message::Abort, patience).await;
+        // The end of the session deals with the copies.
+        let _ = self.pass(SetState::BackupAborted).await;
+        self.announce(SetState::BackupAborted, "the requester aborted the backup");
+        first(failures)
+    }
+
+    /// Takes the set in the making through the abort path.
+    ///
+    /// # Errors
+    ///
+    /// What failed while undoing.
+    pub(super) async fn give_up(&self, state: &mut State, why: CancelReason) -> VssResult<()> {
+        let ended: VssResult<()> = self.settle(state, Err(why.error())).await;
+        match ended {
+            Ok(()) => Ok(()),
+            Err(error) => first(error.later().to_vec()),
+        }
+    }
+
+    /// Gives the set in the making up that stands here, if any; says whether there
+    /// is one (`AbortAllSnapshotsInProgress`).
+    pub(crate) fn abort_set(self: &Arc<Self>) -> bool {
+        let (stands, Some(set)) = self.standing() else {
+            return false;
+        };
+        if !stands.is_making() {
+            return false;
+        }
+        self.cancel.request(CancelReason::AllAborted);
+        let session = Arc::clone(self);
+        let running = self.service.tasks.begin();
+        tokio::spawn(async move {
+            let mut state = Arc::clone(&session.state).lock_owned().await;
+            // A call that worked on it has seen to it.
+            if state.making.as_ref().is_some_and(|making| making.id == set) {
+                state.given_up = Some(CancelReason::AllAborted.error().message().to_owned());
+                if let Err(error) = session.give_up(&mut state, CancelReason::AllAborted).await {
+                    session.warn_of(&error);
+                }
+            }
+            session.cancel.forget_given_up_set();
+            drop(running);
+        });
+        true
+    }
+}
+
+fn participants(state: &mut State) -> impl Iterator<Item = &mut Participant> {
+    let made = state.made.iter_mut();
+    made.flat_map(|made| &mut made.participants)
+}
+
+/// Succeeded where every component of the writer did.
+fn outcome_of(event: &SetEvent) -> BackupOutcome {
+    let all = event.chosen.with(|part| {
+        let mut components = part.iter().flat_map(|part| &part.components);
+        components.all(|component| component.backup_succeeded == Some(true))
+    });
+    if all {
+        BackupOutcome::Succeeded
+    } else {
+        BackupOutcome::Failed
     }
 }

@@ -3,12 +3,14 @@
 use crate::{
     Progress, Requester, SetState, WriterSelection,
     cancel::Cancel,
+    kept_document::KeptDocument,
     order::{self, Call},
     service::{ServiceInner, lock},
-    set::{Participant, SetInMaking},
-    writers::Gathered,
+    set::{Listener, Participant, SetInMaking},
+    writers::Gathering,
 };
 use std::{
+    collections::HashSet,
     ops::{Deref, DerefMut},
     sync::{Arc, Mutex},
 };
@@ -17,6 +19,7 @@ use tokio::{
     time::Instant,
 };
 use umbra_model::{Context, SessionId, SetId, ShadowCopySet, VssError, VssResult};
+use umbra_writer::RestoreEvent;
 
 /// How many progress messages a slow reader may be behind.
 const PROGRESS: usize = 64;
@@ -38,11 +41,14 @@ pub(crate) struct SessionInner {
 pub(super) struct State {
     pub(super) context: Context,
     pub(super) selection: WriterSelection,
-    pub(super) gathered: Option<Vec<Gathered>>,
+    pub(super) gathered: Option<Arc<Gathering>>,
+    pub(super) document: Option<KeptDocument>,
     pub(super) making: Option<SetInMaking>,
     pub(super) made: Option<Made>,
+    /// Writers that were told PreRestore.
+    pub(super) restoring: Vec<Restoring>,
     /// Writers that were told of a backup, and are to be told that it is over.
-    pub(super) told: Vec<Participant>,
+    pub(super) told: Vec<Listener>,
     /// Why a set was given up between two calls.
     pub(super) given_up: Option<String>,
 }
@@ -51,6 +57,12 @@ pub(super) struct State {
 pub(super) struct Made {
     pub(super) set: ShadowCopySet,
     pub(super) participants: Vec<Participant>,
+}
+
+/// A writer in a restore.
+pub(super) struct Restoring {
+    pub(super) listener: Listener,
+    pub(super) event: RestoreEvent,
 }
 
 /// The state, while one call has it.
@@ -93,8 +105,10 @@ impl SessionInner {
                 context: Context::Backup,
                 selection: WriterSelection::All,
                 gathered: None,
+                document: None,
                 making: None,
                 made: None,
+                restoring: Vec::new(),
                 told: Vec::new(),
                 given_up: None,
             })),
@@ -119,7 +133,7 @@ impl SessionInner {
             session: Arc::clone(self),
         };
         if state.making.is_none() {
-            self.cancel.forget_dropped_call();
+            self.cancel.forget_given_up_set();
         }
         match order::check(call, self.standing().0) {
             Ok(()) => Ok(state),
@@ -182,14 +196,11 @@ impl State {
     }
 
     pub(super) fn remember_told(&mut self, participants: &[Participant]) {
+        let known = self.told.iter().map(|one| one.identity.instance);
+        let mut known: HashSet<_> = known.collect();
         for one in participants.iter().filter(|one| one.told) {
-            let instance = one.identity.instance;
-            if !self
-                .told
-                .iter()
-                .any(|known| known.identity.instance == instance)
-            {
-                self.told.push(one.clone());
+            if known.insert(one.listener.identity.instance) {
+                self.told.push(one.listener.clone());
             }
         }
     }

@@ -1,12 +1,12 @@
 //! The configuration of a test writer ("VSS Test Writer Tool", "Using a
 //! Configuration File"). Paths in it are those of Linux.
 
-use super::xml::{ConfigurationError, Element, Parsed, document, text};
+use super::xml::{ABSOLUTE, ConfigurationError, Element, Parsed, absolute, document, text};
 use jiff::{civil::DateTime, tz::TimeZone};
-use std::path::{Component as PathPart, Path, PathBuf};
+use std::path::PathBuf;
 use umbra_documents::{
-    AlternateLocation, Component, Dependency, FileSet, FileTime, Recursion, RestorePlan,
-    Selectable, WriterIdentity, WriterMetadata, text_to_path,
+    AlternateLocation, Component, Dependency, FileSet, FileTime, RestorePlan, Selectable,
+    WriterIdentity, WriterMetadata, text_to_path,
 };
 use umbra_model::{
     BackupSchema, BackupType, ComponentType, FileSpecBackupType, RestoreMethod, UsageType,
@@ -178,7 +178,7 @@ impl TestWriterConfiguration {
         for child in children {
             match child.name() {
                 "ExcludeFile" => {
-                    configuration.excluded.push(file_set(child)?);
+                    configuration.excluded.push(child.file_set()?);
                     child.done()?;
                 }
                 "Component" => {
@@ -348,10 +348,7 @@ fn restore_method(element: &Element<'_, '_>) -> Parsed<RestorePlan> {
         if child.name() != "AlternateLocationMapping" {
             return Err(child.unexpected("RestoreMethod", &["AlternateLocationMapping"]));
         }
-        plan.alternate_locations.push(AlternateLocation {
-            files: file_set(&child)?,
-            destination: child.required_as("alternatePath", ABSOLUTE, absolute)?,
-        });
+        plan.alternate_locations.push(child.alternate_location()?);
         child.done()?;
     }
     Ok(plan)
@@ -465,7 +462,7 @@ fn component_file(element: &Element<'_, '_>) -> Parsed<FileSet> {
     Ok(FileSet {
         alternate_path: element.optional_as("alternatePath", ABSOLUTE, absolute)?,
         backup_type: mask,
-        ..file_set(element)?
+        ..element.file_set()?
     })
 }
 
@@ -536,7 +533,7 @@ fn differenced_file(
             ))
         })?;
     Ok(ConfiguredDifferencedFile {
-        files: file_set(element)?,
+        files: element.file_set()?,
         since,
     })
 }
@@ -562,28 +559,6 @@ fn fail_event(element: &Element<'_, '_>) -> Parsed<FailEvent> {
         None => Ok(failure),
         Some(child) => Err(child.wrong("nothing belongs into FailEvent")),
     }
-}
-
-/// The attributes path, filespec and recursive.
-fn file_set(element: &Element<'_, '_>) -> Parsed<FileSet> {
-    let path = element.required_as("path", ABSOLUTE, absolute)?;
-    let specification =
-        element.required_as("filespec", "a name, which may have * and ?", |name| {
-            (!name.is_empty() && !name.contains('/')).then(|| name.to_owned())
-        })?;
-    let recursion = Recursion::from(element.yes("recursive")?.unwrap_or(false));
-    Ok(FileSet::new(path, specification, recursion))
-}
-
-const ABSOLUTE: &str = "an absolute path without \"..\"";
-
-fn absolute(text: &str) -> Option<PathBuf> {
-    let path = text_to_path(text);
-    let up = |path: &Path| {
-        path.components()
-            .any(|part| matches!(part, PathPart::ParentDir))
-    };
-    (path.is_absolute() && !up(&path)).then_some(path)
 }
 
 #[cfg(test)]

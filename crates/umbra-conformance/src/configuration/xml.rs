@@ -2,11 +2,14 @@
 //! and a column.
 
 use roxmltree::{Attribute, Document, Node, ParsingOptions};
-use std::cell::RefCell;
-use umbra_documents::DocumentTerm;
+use std::{
+    cell::RefCell,
+    path::{Component as PathPart, Path, PathBuf},
+};
+use umbra_documents::{AlternateLocation, DocumentTerm, FileSet, Recursion, text_to_path};
 
 /// The largest configuration file, as for BETest: 1 MB.
-pub(super) const MAX_BYTES: usize = 1 << 20;
+pub const MAX_CONFIGURATION_BYTES: usize = 1 << 20;
 /// The most elements, attributes' owners and texts in one.
 const MAX_NODES: u32 = 20_000;
 
@@ -36,11 +39,23 @@ pub(super) type Parsed<T> = Result<T, ConfigurationError>;
 
 /// Reads a file as text.
 pub(super) fn text(bytes: &[u8]) -> Parsed<&str> {
-    if bytes.len() > MAX_BYTES {
+    if bytes.len() > MAX_CONFIGURATION_BYTES {
         return Err(ConfigurationError::TooLarge(bytes.len()));
     }
     let text = std::str::from_utf8(bytes).map_err(|_| ConfigurationError::NoText)?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+/// An error at a place in a text.
+pub(super) fn place_of(text: &str, offset: usize, problem: &str) -> ConfigurationError {
+    let before = &text[..offset];
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    ConfigurationError::At {
+        line: number(before.matches('\n').count() + 1),
+        column: number(line.chars().count() + 1),
+        problem: problem.to_owned(),
+    }
 }
 
 /// Reads a file as XML without document types.
@@ -206,6 +221,25 @@ impl<'a, 'input> Element<'a, 'input> {
         })
     }
 
+    /// The attributes path, filespec and recursive.
+    pub(super) fn file_set(&self) -> Parsed<FileSet> {
+        let path = self.required_as("path", ABSOLUTE, absolute)?;
+        let expected = "a name, which may have * and ?";
+        let specification = self.required_as("filespec", expected, |name| {
+            (!name.is_empty() && !name.contains('/')).then(|| name.to_owned())
+        })?;
+        let recursion = Recursion::from(self.yes("recursive")?.unwrap_or(false));
+        Ok(FileSet::new(path, specification, recursion))
+    }
+
+    /// A file set and the attribute alternatePath.
+    pub(super) fn alternate_location(&self) -> Parsed<AlternateLocation> {
+        Ok(AlternateLocation {
+            files: self.file_set()?,
+            destination: self.required_as("alternatePath", ABSOLUTE, absolute)?,
+        })
+    }
+
     /// Refuses attributes that nobody asked for.
     pub(super) fn done(&self) -> Parsed<()> {
         let asked = self.asked.borrow();
@@ -226,4 +260,15 @@ impl<'a, 'input> Element<'a, 'input> {
             )),
         }
     }
+}
+
+pub(super) const ABSOLUTE: &str = "an absolute path without \"..\"";
+
+pub(super) fn absolute(text: &str) -> Option<PathBuf> {
+    let path = text_to_path(text);
+    let up = |path: &Path| {
+        path.components()
+            .any(|part| matches!(part, PathPart::ParentDir))
+    };
+    (path.is_absolute() && !up(&path)).then_some(path)
 }

@@ -2,6 +2,8 @@
 //! is wrong with others.
 
 use super::*;
+use std::path::Path;
+use umbra_documents::Recursion;
 
 fn read(text: &str) -> Parsed<TestWriterConfiguration> {
     TestWriterConfiguration::read_in(text.as_bytes(), &TimeZone::UTC)

@@ -27,12 +27,14 @@ impl From<bool> for Recursion {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSet {
     /// The folder: an absolute path.
+    #[serde(with = "umbra_model::path_text::as_text")]
     pub path: PathBuf,
     /// Which names in it: an exact name, or one with `*` and `?`.
     pub specification: String,
     /// How far down.
     pub recursion: Recursion,
     /// The folder in which a backup finds the files instead.
+    #[serde(default, with = "umbra_model::path_text::as_optional_text")]
     pub alternate_path: Option<PathBuf>,
     /// Which backups need the files, and which need them from the shadow copy.
     pub backup_type: FileSpecBackupType,

@@ -14,7 +14,6 @@ mod file_set;
 mod file_time;
 mod matching;
 mod metadata;
-mod path_text;
 mod schema;
 mod tree;
 mod writer_document;
@@ -28,16 +27,15 @@ pub use document::Document;
 pub use file_set::{FileSet, Recursion};
 pub use file_time::FileTime;
 pub use matching::{
-    BackupRequest, ByteRange, ChosenFile, Destination, DestinationReason, DirectedPart, FileRules,
-    FileRulesError, FileSpecification, NoAlternateLocation, PartialFileRule, PartialFileSupport,
-    PartialRanges, PathStyle, Place, RangeList, RangeListError, ReadFrom, RestoreRules, Take,
-    ViewKind, supported_backup_type,
+    AlternateDestination, BackupRequest, ByteRange, ChosenFile, Destination, DestinationReason,
+    DirectedPart, FileRules, FileRulesError, FileSpecification, NoAlternateLocation,
+    PartialFileRule, PartialFileSupport, PartialRanges, PathStyle, Place, RangeList,
+    RangeListError, ReadFrom, RestoreRules, Take, ViewKind, supported_backup_type,
 };
 pub use metadata::{
     AlternateLocation, Component, Dependency, FreezeLevel, MetadataError, RestorePlan, Selectable,
     WriterIdentity, WriterMetadata, WriterVersion, full_path,
 };
-pub use path_text::{bytes_to_text, path_to_text, text_to_bytes, text_to_path};
 pub use schema::{
     AttributeRule, AttributeValue, ChildRule, DocumentElement, DocumentTerm, ElementRule, Extra,
     SchemaVersion, Term, ValueKind,
@@ -49,6 +47,7 @@ pub use tree::{
     SelectionError, Standing, WriterEvent, WriterInBackup, WriterInRestore, WriterTree,
     WriterTrees, canonical_path,
 };
+pub use umbra_model::{bytes_to_text, path_to_text, text_to_bytes, text_to_path};
 pub use writer_document::{
     AlternateLocationMapping, BackupLocations, Database, DatabaseFiles, DatabaseLogFiles,
     DependencyElement, ExcludedFiles, ExcludedFilesFromSnapshot, FileGroup, FileList,

@@ -268,6 +268,7 @@ pub struct AlternateLocation {
     /// Which files.
     pub files: FileSet,
     /// The folder that takes the place of the file set's.
+    #[serde(with = "umbra_model::path_text::as_text")]
     pub destination: PathBuf,
 }
 

@@ -15,6 +15,7 @@ mod flags;
 mod id;
 mod kind;
 mod management;
+pub mod path_text;
 mod set;
 mod state;
 mod volume;
@@ -36,6 +37,7 @@ pub use management::{
     ManagementObjectType, MaximumSpace, ProtectionFault, ProtectionLevel, ProviderCapabilities,
     ProviderType, SnapshotCompatibility, SnapshotPriority, VolumeProperties, VolumeProtection,
 };
+pub use path_text::{bytes_to_text, path_to_text, text_to_bytes, text_to_path};
 pub use set::{
     Consistency, ConsistencyVerdict, Instant, ProviderLocation, SetTimes, ShadowCopy,
     ShadowCopySet, WriterOutcome,

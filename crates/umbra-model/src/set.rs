@@ -95,6 +95,7 @@ pub struct ShadowCopy {
     /// Where its provider keeps it.
     pub location: ProviderLocation,
     /// Where it is exposed (`m_pwszExposedPath`), while it is.
+    #[serde(default, with = "crate::path_text::as_optional_text")]
     pub exposed: Option<PathBuf>,
 }
 

@@ -50,13 +50,16 @@ pub struct Volume {
     /// The stable name.
     pub id: VolumeId,
     /// Where it is mounted.
+    #[serde(with = "crate::path_text::as_text")]
     pub mount_point: PathBuf,
     /// The path inside the file system that is mounted there: `/`, or on btrfs
     /// the path of the subvolume.
+    #[serde(with = "crate::path_text::as_text")]
     pub root: PathBuf,
     /// The file system's type as the kernel names it: `ext4`, `xfs`, `btrfs`.
     pub file_system: String,
     /// The block device that it is mounted from.
+    #[serde(with = "crate::path_text::as_text")]
     pub device: PathBuf,
     /// The device number that its files report (anonymous on btrfs).
     pub number: DeviceNumber,

@@ -179,7 +179,7 @@ mod tests {
         // Through a macro of the test; a property.
         let model = "crates/umbra-model/tests/vss_reference.rs::every_kind_has_its_number";
         check(model, "from_value").unwrap();
-        let property = "crates/umbra-documents/src/path_text.rs::nothing_is_lost";
+        let property = "crates/umbra-model/src/path_text.rs::nothing_is_lost";
         check(property, "text_to_bytes").unwrap();
     }
 }

@@ -1,6 +1,6 @@
 //! Paths as text, with nothing lost.
 //!
-//! XML and file specifications are text; the name of a file on Linux is bytes. What
+//! XML, JSON and file specifications are text; the name of a file on Linux is bytes. What
 //! is UTF-8 is written as it is. A byte that is not part of UTF-8, or of a character
 //! that XML cannot hold, is written as the character U+F700 plus its value.
 //! Characters from U+F700 to U+F7FF of a name itself are written as their bytes, so
@@ -69,6 +69,57 @@ fn escaped_byte(character: char) -> Option<u8> {
     u32::from(character)
         .checked_sub(ESCAPED)
         .and_then(|value| u8::try_from(value).ok())
+}
+
+/// A path in a value that is kept or printed, for `#[serde(with = ...)]`.
+pub mod as_text {
+    use super::{path_to_text, text_to_path};
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::path::{Path, PathBuf};
+
+    /// The path as text.
+    ///
+    /// # Errors
+    ///
+    /// What the serializer fails with.
+    pub fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&path_to_text(path))
+    }
+
+    /// The path of the text.
+    ///
+    /// # Errors
+    ///
+    /// There is no text.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        String::deserialize(from).map(|text| text_to_path(&text))
+    }
+}
+
+/// As [`as_text`], for a path that may not be there.
+pub mod as_optional_text {
+    use super::{path_to_text, text_to_path};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::path::PathBuf;
+
+    /// The path as text, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the serializer fails with.
+    pub fn serialize<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+        path.as_deref().map(path_to_text).serialize(to)
+    }
+
+    /// The path of the text, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// There is something else.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        Ok(text.as_deref().map(text_to_path))
+    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 mod support;
 
 use serde_json::Value;
-use std::{ffi::OsStr, fs, path::Path};
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt, path::Path};
 use support::{Bench, Running, Umbra};
+use umbra_testbed::run;
 
 fn texts(paths: &[&Path]) -> Vec<String> {
     paths
@@ -77,6 +78,35 @@ fn a_set_is_created_listed_shown_and_deleted() {
         assert_eq!(left["shadow_copies"].as_array().unwrap().len(), 1);
         umbra.ok(["delete", "--set", &field(&set, "id")]);
     });
+}
+
+#[test]
+fn a_mount_point_need_not_be_text() {
+    let bench = Bench::new();
+    let umbra = &bench.umbra;
+    let odd = bench.bed.folder().join(OsStr::from_bytes(b"odd\xff"));
+    fs::create_dir(&odd).unwrap();
+    run(
+        "mount",
+        [
+            OsStr::new("--move"),
+            bench.btrfs.mount.as_os_str(),
+            odd.as_os_str(),
+        ],
+    );
+    let folder = bench.bed.folder().display();
+    bench.bed.undo(&format!("umount -l '{folder}'/odd*"));
+    fs::write(odd.join("file"), "of this instant").unwrap();
+
+    let set = create(umbra, &[&odd]);
+    let listing = umbra.ok(["list"]);
+    assert!(listing.contains(&field(&set, "id")), "{listing}");
+    umbra.ok(["delete", "--set", &field(&set, "id")]);
+    let read = ["exec", "--volume"].map(OsStr::new);
+    let cat = ["--", "cat"].map(OsStr::new);
+    let file = odd.join("file");
+    let command = [&read[..], &[odd.as_os_str()], &cat, &[file.as_os_str()]].concat();
+    assert_eq!(umbra.ok(command), "of this instant");
 }
 
 #[test]

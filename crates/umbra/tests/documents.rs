@@ -116,3 +116,218 @@ fn a_writer_of_ours_has_a_document() {
     let checked = stage.umbra.ok(["document", "--check", file]);
     assert_eq!(checked.lines().count(), 1, "{checked}");
 }
+
+/// A writer of these components: name, logical path, selectable. It depends, where
+/// that is said, on a component of the writer 2.
+fn writer_document(
+    number: u8,
+    name: &str,
+    components: &[(&str, &str, &str)],
+    depends: &str,
+) -> String {
+    let id = format!("00000000-0000-0000-0000-00000000000{number}");
+    let mut groups = String::new();
+    for (name, path, selectable) in components {
+        groups.push_str(&format!(
+            "<FILE_GROUP logicalPath=\"{path}\" componentName=\"{name}\" \
+             restoreMetadata=\"no\" notifyOnBackupComplete=\"no\" selectable=\"{selectable}\" \
+             selectableForRestore=\"yes\" componentFlags=\"0\"/>"
+        ));
+    }
+    if !depends.is_empty() {
+        let dependency = format!(
+            "<DEPENDENCY writerId=\"00000000-0000-0000-0000-000000000002\" \
+             componentName=\"{depends}\"/></FILE_GROUP>"
+        );
+        groups.truncate(groups.len() - "/>".len());
+        groups.push('>');
+        groups.push_str(&dependency);
+    }
+    format!(
+        "<WRITER_METADATA xmlns=\"x-schema:#VssWriterMetadataInfo\" version=\"1.2\">\
+         <IDENTIFICATION writerId=\"{id}\" instanceId=\"{id}\" friendlyName=\"{name}\" \
+         usage=\"USER_DATA\" dataSource=\"OTHER\"/><BACKUP_LOCATIONS>{groups}</BACKUP_LOCATIONS>\
+         </WRITER_METADATA>"
+    )
+}
+
+/// The Backup Components Document of these components of the writer 1.
+fn chosen_document(components: &str) -> String {
+    format!(
+        "<BACKUP_COMPONENTS xmlns=\"x-schema:#VssComponentMetadata\" version=\"1.2\">\
+         <WRITER_COMPONENTS instanceId=\"00000000-0000-0000-0000-000000000001\" \
+         writerId=\"00000000-0000-0000-0000-000000000001\">{components}</WRITER_COMPONENTS>\
+         </BACKUP_COMPONENTS>"
+    )
+}
+
+/// The files of a writer with a required component, a set and a dependency, and of
+/// the writer that it depends on.
+fn two_writers(stage: &Stage) -> [String; 2] {
+    let mail = [
+        ("index", "", "no"),
+        ("boxes", "", "yes"),
+        ("anna", "boxes", "no"),
+        ("web", "", "yes"),
+    ];
+    let mail = stage.file(
+        "mail.xml",
+        &writer_document(1, "Mail Writer", &mail, "users"),
+    );
+    let users = [("users", "", "yes"), ("groups", "", "yes")];
+    let users = stage.file("users.xml", &writer_document(2, "User Writer", &users, ""));
+    [mail, users].map(|file| file.to_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_selection_is_told_in_words() {
+    let stage = Stage::new();
+    let [mail, users] = &two_writers(&stage);
+    let everything = stage.umbra.ok(["document", mail, users, "--select"]);
+    let lines = |text: &str| -> Vec<String> {
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        text.lines().map(words).collect()
+    };
+    assert_eq!(
+        lines(&everything),
+        [
+            "writer Mail Writer",
+            "COMPONENT INCLUDED WHY",
+            "index explicitly its writer requires it",
+            "boxes explicitly",
+            "boxes\\anna implicitly it comes with boxes",
+            "web explicitly",
+            "web depends on users of the writer User Writer, which takes part",
+            "",
+            "writer User Writer",
+            "COMPONENT INCLUDED WHY",
+            "users explicitly",
+            "groups explicitly",
+        ]
+    );
+    let named = ["document", mail, users, "--select", "mail writer:\\web"];
+    assert_eq!(
+        lines(&stage.umbra.ok(named)),
+        [
+            "writer Mail Writer",
+            "COMPONENT INCLUDED WHY",
+            "index explicitly its writer requires it",
+            "boxes no it was not chosen",
+            "boxes\\anna no it comes only with boxes, which was not chosen",
+            "web explicitly",
+            "web depends on users of the writer User Writer, which was not chosen",
+            "",
+            "writer User Writer takes no part: nothing of it was chosen",
+        ]
+    );
+    let json = stage
+        .umbra
+        .json(["document", mail, users, "--json", "--select", "User Writer"]);
+    assert_eq!(json["operation"], "backup", "{json:#}");
+    assert_eq!(json["writers"][0]["takes_part"], false, "{json:#}");
+    let component = &json["writers"][1]["components"][0];
+    assert_eq!(component["inclusion"], "explicit", "{json:#}");
+    let left_out = &json["writers"][0]["components"][2];
+    assert_eq!(left_out["inclusion"], "left-out", "{json:#}");
+    assert_eq!(left_out["reason"], "ancestor-not-chosen", "{json:#}");
+    assert_eq!(left_out["ancestor"], "boxes", "{json:#}");
+}
+
+#[test]
+fn a_backup_and_a_restore_are_explained_by_their_document() {
+    let stage = Stage::new();
+    let [mail, users] = &two_writers(&stage);
+    let backup = chosen_document(
+        "<COMPONENT componentName=\"boxes\" componentType=\"filegroup\"/>\
+         <COMPONENT logicalPath=\"boxes\" componentName=\"anna\" componentType=\"filegroup\"/>",
+    );
+    let backup = stage.file("backup.xml", &backup);
+    let text = stage.umbra.ok([
+        "document",
+        mail,
+        users,
+        backup.to_str().unwrap(),
+        "--select",
+    ]);
+    for words in [
+        "it was not chosen, but must be",
+        "it comes with boxes",
+        "not allowed by the writers",
+        "\"boxes\\\\anna\" of the writer Mail Writer cannot be added by itself",
+        "writer User Writer takes no part",
+    ] {
+        assert!(text.contains(words), "{words} in {text}");
+    }
+    let restore = chosen_document(
+        "<COMPONENT componentName=\"boxes\" componentType=\"filegroup\" \
+         selectedForRestore=\"yes\"/>\
+         <COMPONENT componentName=\"index\" componentType=\"filegroup\"/>",
+    );
+    let restore = stage.file("restore.xml", &restore);
+    let restore = restore.to_str().unwrap();
+    let json = stage
+        .umbra
+        .json(["document", "--json", mail, restore, "--select"]);
+    assert_eq!(json["operation"], "restore", "{json:#}");
+    let components = json["writers"][0]["components"].as_array().unwrap();
+    let reasons: Vec<_> = components
+        .iter()
+        .map(|one| {
+            (
+                one["path"].as_str().unwrap(),
+                one["inclusion"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            ("boxes", "explicit"),
+            ("boxes\\anna", "implicit"),
+            ("index", "not-restored")
+        ]
+    );
+    assert_eq!(components[2]["reason"], "required-not-selected", "{json:#}");
+}
+
+#[test]
+fn a_selection_that_cannot_be_says_why() {
+    let stage = Stage::new();
+    let [mail, users] = &two_writers(&stage);
+    let select = |name| ["document", mail, users, "--select", name];
+    stage
+        .umbra
+        .fails(select("Nobody"), 101, &["no writer \"Nobody\""]);
+    stage.umbra.fails(
+        select("Mail Writer:nothing"),
+        101,
+        &["no component \"nothing\""],
+    );
+    stage.umbra.fails(
+        select("Mail Writer:boxes\\anna"),
+        2,
+        &["comes with \"boxes\""],
+    );
+    let twice = [
+        "document",
+        mail,
+        "--select",
+        "Mail Writer:web",
+        "Mail Writer:web",
+    ];
+    stage.umbra.fails(twice, 2, &["has been added already"]);
+    let backup = stage.file("backup.xml", &chosen_document(""));
+    let backup = backup.to_str().unwrap();
+    stage.umbra.fails(
+        ["document", backup, "--select"],
+        2,
+        &["no Writer Metadata Document"],
+    );
+    let two = ["document", mail, backup, backup, "--select"];
+    stage
+        .umbra
+        .fails(two, 2, &["more than one Backup Components Document"]);
+    stage
+        .umbra
+        .fails(["document", mail, "--check", "--select"], 2, &[]);
+}

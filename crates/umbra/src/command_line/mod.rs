@@ -75,9 +75,15 @@ const EXEC_EXAMPLE: &str = "Example:\n  umbra exec --volume /srv --volume /var/l
 
 const DOCUMENT: &str = "Reads Writer Metadata Documents and Backup Components Documents, as Windows \
     or Umbra wrote them (UTF-8 or UTF-16), and prints what they say. What Umbra does not know in \
-    them is kept.\n\nNeeds no service and no privilege.";
+    them is kept.\n\nWith --select, prints what a selection means instead: which components a backup \
+    includes and which it leaves out and why, and what they need of other writers. The files are the \
+    Writer Metadata Documents of all writers. Selected are the components named; else those of a \
+    Backup Components Document among the files, for the restore where any is selected for it; else \
+    everything. Of the writers of named components, what is required comes too.\n\nNeeds no service \
+    and no privilege.";
 
 const DOCUMENT_EXAMPLE: &str = "Examples:\n  umbra document WM5.xml\n  umbra document --check *.xml\n  \
+    umbra document WM*.xml --select 'SqlServerWriter' 'Registry Writer:\\Registry'\n  \
     umbra writers 'PostgreSQL Writer' --xml | umbra document /dev/stdin";
 
 /// What `umbra` can do.
@@ -247,6 +253,11 @@ pub struct DocumentArguments {
     /// Print each in the canonical form
     #[arg(long, conflicts_with = "json")]
     pub rewrite: bool,
+    /// Print what a backup or restore of these components includes, leaves out
+    /// and why: WRITER or WRITER:LOGICAL\PATH\NAME, the writer by name, class id
+    /// or instance id. Stands behind the files
+    #[arg(long, num_args = 0.., value_name = "COMPONENT", conflicts_with_all = ["check", "rewrite"])]
+    pub select: Option<Vec<String>>,
     /// How to print.
     #[command(flatten)]
     pub listing: ListingArguments,

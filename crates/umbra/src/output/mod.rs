@@ -7,6 +7,7 @@
 mod documents;
 mod listings;
 mod progress;
+mod selection;
 mod sets;
 mod table;
 mod text;
@@ -16,6 +17,7 @@ pub use listings::{
     ComponentView, FileSetView, ProviderView, SessionView, StatusView, VolumeView, WriterView,
 };
 pub use progress::ProgressLine;
+pub use selection::SelectionView;
 pub use sets::{SetView, ShadowCopyView, VouchingWriterView, result_line};
 pub use text::{path_text, plain, span};
 

@@ -1,5 +1,6 @@
-//! Reads, checks and rewrites VSS documents. Needs no service.
+//! Reads, checks and rewrites VSS documents, and tells what a selection means. Needs no service.
 
+use super::selection::select;
 use crate::{
     command_line::DocumentArguments,
     exit::ExitKind,
@@ -13,6 +14,11 @@ use umbra_model::{VssCode, VssError};
 pub(super) fn document(arguments: &DocumentArguments) -> Result<(), Failure> {
     if arguments.check {
         return check(&arguments.files);
+    }
+    if let Some(names) = &arguments.select {
+        let documents = arguments.files.iter().map(|file| read(file));
+        let documents = documents.collect::<Result<Vec<_>, _>>()?;
+        return select(documents, names, Format::of(&arguments.listing));
     }
     let mut views = Vec::new();
     for file in &arguments.files {

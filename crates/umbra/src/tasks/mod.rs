@@ -7,6 +7,7 @@ mod document;
 mod expose;
 mod listings;
 mod making;
+mod selection;
 
 pub use making::{NotMade, Wanted, make, session_over, volume_names, writer_selection};
 

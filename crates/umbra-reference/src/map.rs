@@ -15,6 +15,8 @@ pub(crate) struct Entry {
     pub(crate) shown_as: Option<String>,
     /// Why it has no meaning on Linux, in a sentence.
     pub(crate) none: Option<String>,
+    /// Why the item answers `VSS_E_NOT_SUPPORTED`, in a clause.
+    pub(crate) unsupported: Option<String>,
     /// What else there is to say of it.
     pub(crate) note: Option<String>,
 }

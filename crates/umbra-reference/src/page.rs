@@ -2,7 +2,7 @@
 
 use crate::{
     facts::Kind,
-    reference::{Answered, Outcome, Reference, Row, Section},
+    reference::{Answered, Outcome, Reference, Section},
 };
 use std::fmt::Write;
 
@@ -54,36 +54,65 @@ impl Reference {
     /// How many names there are, and how many have an answer.
     fn figures(&self, page: &mut String) {
         page.push_str(
-            "\n| | names | answered | no meaning on Linux |\n| --- | ---: | ---: | ---: |\n",
+            "\n| | names | answered | answered with `VSS_E_NOT_SUPPORTED` | no meaning on Linux |\n\
+             | --- | ---: | ---: | ---: | ---: |\n",
         );
-        let mut all = (0, 0);
+        let mut all = Figures::default();
         for (title, kinds) in CHAPTERS {
-            let sections = self.sections.iter().filter(|one| kinds.contains(&one.kind));
-            let (answered, none) = sections.map(count).fold((0, 0), add);
-            all = add(all, (answered, none));
-            let total = answered + none;
-            let _ = writeln!(page, "| {title} | {total} | {answered} | {none} |");
+            let mut these = Figures::default();
+            for section in &self.sections {
+                if kinds.contains(&section.kind) {
+                    these.add(section);
+                }
+            }
+            these.write(title, page);
+            all.answered += these.answered;
+            all.unsupported += these.unsupported;
+            all.none += these.none;
         }
-        let total = all.0 + all.1;
-        let _ = writeln!(page, "| **together** | {total} | {} | {} |", all.0, all.1);
+        all.write("**together**", page);
     }
 }
 
-fn add(one: (usize, usize), other: (usize, usize)) -> (usize, usize) {
-    (one.0 + other.0, one.1 + other.1)
+#[derive(Default)]
+struct Figures {
+    answered: usize,
+    unsupported: usize,
+    none: usize,
 }
 
-/// Names with an answer, and names without a meaning. An enumeration and a
-/// structure are a name themselves.
-fn count(section: &Section) -> (usize, usize) {
-    let counts_itself = matches!(section.kind, Kind::Enumeration | Kind::Structure);
-    let itself = usize::from(counts_itself);
-    if matches!(section.whole, Some(Outcome::None(_))) {
-        return (0, itself + section.parts.len());
+impl Figures {
+    /// Counts the names of a section. An enumeration and a structure are a name
+    /// themselves.
+    fn add(&mut self, section: &Section) {
+        let counts_itself = matches!(section.kind, Kind::Enumeration | Kind::Structure);
+        let itself = usize::from(counts_itself);
+        if matches!(section.whole, Some(Outcome::None(_))) {
+            self.none += itself + section.parts.len();
+            return;
+        }
+        self.answered += itself;
+        for row in &section.rows {
+            match row.outcome {
+                Outcome::None(_) => self.none += 1,
+                Outcome::Answered(_) if row.unsupported.is_some() => self.unsupported += 1,
+                Outcome::Answered(_) => self.answered += 1,
+            }
+        }
     }
-    let answered = |row: &&Row| matches!(row.outcome, Outcome::Answered(_));
-    let rows = section.rows.iter().filter(answered).count();
-    (rows + itself, section.rows.len() - rows)
+
+    fn write(&self, title: &str, page: &mut String) {
+        let Self {
+            answered,
+            unsupported,
+            none,
+        } = self;
+        let names = answered + unsupported + none;
+        let _ = writeln!(
+            page,
+            "| {title} | {names} | {answered} | {unsupported} | {none} |"
+        );
+    }
 }
 
 fn write_section(page: &mut String, section: &Section) {
@@ -93,7 +122,7 @@ fn write_section(page: &mut String, section: &Section) {
         lines.push(format!("From {}.", section.origin));
     }
     match &section.whole {
-        Some(Outcome::None(sentence)) => lines.push(format!("No meaning on Linux: {sentence}")),
+        Some(Outcome::None(sentence)) => lines.push(format!("No meaning on Linux. {sentence}")),
         Some(Outcome::Answered(answered)) if answered.test.is_empty() => {
             lines.push(format!("{}.", item(answered)));
         }
@@ -132,8 +161,12 @@ fn write_table(page: &mut String, section: &Section) {
         "| VSS | Umbra | shown by |\n| --- | --- | --- |\n"
     });
     for row in &section.rows {
-        let note = row.note.as_deref().map(|note| format!(": {note}"));
-        let note = note.unwrap_or_default();
+        let unsupported = row.unsupported.iter();
+        let note: String = unsupported
+            .map(|why| format!("answers `VSS_E_NOT_SUPPORTED`: {why}"))
+            .chain(row.note.clone())
+            .map(|note| format!("; {note}"))
+            .collect();
         let _ = match &row.outcome {
             Outcome::None(sentence) if same_test => {
                 writeln!(page, "| `{}` | {sentence} |", row.name)

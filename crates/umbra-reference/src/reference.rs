@@ -32,6 +32,8 @@ pub(crate) struct Answered {
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) outcome: Outcome,
+    /// Why the answer is `VSS_E_NOT_SUPPORTED`, where it is.
+    pub(crate) unsupported: Option<String>,
     pub(crate) note: Option<String>,
 }
 
@@ -183,6 +185,7 @@ impl Check<'_> {
             return outcome.map(|outcome| Row {
                 name: part.to_owned(),
                 outcome,
+                unsupported: None,
                 note: None,
             });
         };
@@ -191,6 +194,7 @@ impl Check<'_> {
         Some(Row {
             name: part.to_owned(),
             outcome,
+            unsupported: answer.unsupported,
             note: answer.note,
         })
     }

@@ -39,6 +39,7 @@ mod reports;
 mod requester;
 mod selection;
 mod writer;
+mod writer_events;
 
 pub use admin::Admin;
 pub use backup_components::{

@@ -5,6 +5,7 @@ use umbra_documents::{BackupComponentsDocument, WriterMetadata};
 use umbra_model::{
     HoldMethod, ProviderId, SessionId, SetId, Volume, VssError, VssResult, WriterState,
 };
+pub(crate) use umbra_protocol::fields::all;
 use umbra_protocol::{fields, v1};
 use umbra_provider::MountSource;
 
@@ -26,6 +27,8 @@ pub struct WriterReport {
     pub state: WriterState,
     /// Its last failure.
     pub failure: Option<VssError>,
+    /// The writer's own code for it (`GetWriterStatusEx`).
+    pub application_code: Option<u32>,
     /// Where it runs: `in-box`, or `uid UID, pid PID`.
     pub origin: String,
 }
@@ -124,6 +127,7 @@ impl TryFrom<v1::WriterReport> for WriterReport {
                 fields::invalid("WriterReport.state", why)
             })?,
             failure: report.failure.map(Into::into),
+            application_code: report.application_code,
             origin: report.origin,
         })
     }
@@ -213,9 +217,4 @@ impl TryFrom<v1::StatusResponse> for ServiceStatus {
             reconciled: status.reconciled,
         })
     }
-}
-
-/// Converts each item of a list.
-pub(crate) fn all<W, M: TryFrom<W, Error = VssError>>(items: Vec<W>) -> VssResult<Vec<M>> {
-    items.into_iter().map(TryInto::try_into).collect()
 }

@@ -121,7 +121,8 @@ impl Requester {
         let request = v1::GatherWriterMetadataRequest {
             session_id: self.session.to_string(),
         };
-        all(call!(self.gather_writer_metadata(request))?.writers)
+        let writers = call!(self.gather_writer_metadata(request))?.writers;
+        off_loop(move || all(writers)).await
     }
 
     /// Which writers take part; all with data on the volumes without it.
@@ -179,7 +180,8 @@ impl Requester {
         let request = v1::GatherWriterStatusRequest {
             session_id: self.session.to_string(),
         };
-        all(call!(self.gather_writer_status(request))?.writers)
+        let writers = call!(self.gather_writer_status(request))?.writers;
+        off_loop(move || all(writers)).await
     }
 
     /// `PrepareForBackup` of every component on the volumes of the set: tells the
@@ -352,8 +354,6 @@ impl Requester {
     }
 }
 
-/// Off the event loop: a document may take longer than the service waits for a
-/// sign of life.
 async fn to_wire(document: &BackupComponentsDocument) -> VssResult<Vec<u8>> {
     let document = document.clone();
     off_loop(move || document.to_xml().map(String::into_bytes)).await
@@ -363,13 +363,15 @@ async fn from_wire(document: Vec<u8>) -> VssResult<BackupComponentsDocument> {
     off_loop(move || BackupComponentsDocument::from_xml(&document)).await
 }
 
+/// Works where nobody waits for the event loop: what a thousand writers say may
+/// take longer than the service waits for a sign of life.
 async fn off_loop<T: Send + 'static>(
     work: impl FnOnce() -> VssResult<T> + Send + 'static,
 ) -> VssResult<T> {
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|panic| {
-            let what = "converting a document for the wire failed";
+            let what = "converting something from or for the wire broke off";
             Err(VssError::new(VssCode::Unexpected, what).caused_by(panic))
         })
 }

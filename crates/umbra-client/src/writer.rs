@@ -1,14 +1,17 @@
 //! Runs a writer over the socket.
 
-use crate::{BackupOutcome, Connection};
-use std::{future::Future, pin::Pin, sync::Arc};
+use crate::{
+    BackupOutcome, Connection,
+    writer_events::{restore_event, set_event},
+};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use umbra_documents::WriterMetadata;
 use umbra_model::{VssCode, VssError, VssResult};
-use umbra_protocol::{MAX_WRITER_MESSAGE, fields, from_status, v1};
-use umbra_writer::{SetEvent, Writer, WriterFailure, WriterFailureKind};
+use umbra_protocol::{MAX_REPLY, MAX_WRITER_MESSAGE, fields, from_status, v1};
+use umbra_writer::{Writer, WriterEvent, WriterFailure, WriterFailureKind};
 use v1::{
     writer_client::WriterClient, writer_event::Event, writer_message::Message,
     writer_reply::Result as Answer,
@@ -67,13 +70,16 @@ impl SubscribedWriter {
             .await
             .map_err(|failure| failure.into_error(&writer.identity().name, "Identify"))?;
         let (answers, outgoing) = mpsc::channel(ANSWERS);
+        let wanted = writer.subscription();
         let hello = v1::WriterHello {
             metadata: Some(metadata.into()),
-            ..v1::WriterHello::default()
+            events: Some(wanted.events.bits()),
+            freeze_to_thaw_ms: wanted.freeze_to_thaw.map_or(0, milliseconds),
         };
         send(&answers, Message::Hello(hello)).await?;
         let mut events = WriterClient::new(connection.channel())
             .max_encoding_message_size(MAX_WRITER_MESSAGE)
+            .max_decoding_message_size(MAX_REPLY)
             .subscribe(ReceiverStream::new(outgoing))
             .await
             .map_err(|status| from_status(&status))?
@@ -148,7 +154,17 @@ async fn send(answers: &mpsc::Sender<v1::WriterMessage>, message: Message) -> Vs
 }
 
 async fn handle(writer: Arc<dyn Writer>, event: v1::WriterEvent) -> v1::WriterReply {
-    let result = match answer(&*writer, event.event).await {
+    let sequence = event.sequence;
+    let (result, changed) = match event.event {
+        Some(event) => answer(&*writer, event).await,
+        None => (
+            Err(not_understood(
+                "the service sent an event of a later version",
+            )),
+            Vec::new(),
+        ),
+    };
+    let result = match result {
         Ok(metadata) => Answer::Done(v1::WriterDone {
             metadata: metadata.map(Into::into),
         }),
@@ -159,67 +175,84 @@ async fn handle(writer: Arc<dyn Writer>, event: v1::WriterEvent) -> v1::WriterRe
         }),
     };
     v1::WriterReply {
-        sequence: event.sequence,
+        sequence,
         result: Some(result),
-        changed: Vec::new(),
+        changed,
     }
 }
 
-/// Gives an event to the writer; only Identify has something to tell.
-async fn answer(
-    writer: &dyn Writer,
-    event: Option<Event>,
-) -> Result<Option<WriterMetadata>, WriterFailure> {
-    let Some(event) = event else {
-        return Err(not_understood(
-            "the service sent an event of a later version",
-        ));
-    };
+/// How an event went, and which components the writer changed.
+type Outcome = (
+    Result<Option<WriterMetadata>, WriterFailure>,
+    Vec<v1::ChosenComponent>,
+);
+
+/// Gives an event to the writer.
+async fn answer(writer: &dyn Writer, event: Event) -> Outcome {
     match event {
-        Event::Identify(_) => return writer.identify().await.map(Some),
-        Event::PrepareForBackup(event) => writer.prepare_for_backup(&told(event)?).await?,
-        Event::PrepareForSnapshot(event) => writer.prepare_for_snapshot(&told(event)?).await?,
-        Event::Freeze(event) => writer.freeze(&told(event)?).await?,
-        Event::Thaw(event) => writer.thaw(&told(event)?).await?,
-        Event::PostSnapshot(event) => writer.post_snapshot(&told(event)?).await?,
+        Event::Identify(_) => (writer.identify().await.map(Some), Vec::new()),
+        Event::BackupShutdown(event) => {
+            let session = fields::id("BackupShutdown.session_id", &event.session_id);
+            let told = match session {
+                Ok(session) => Ok(writer.backup_shutdown(session).await),
+                Err(error) => Err(not_understood(error.to_string())),
+            };
+            (told.map(|()| None), Vec::new())
+        }
+        Event::Welcome(_) => (
+            Err(not_understood("the service sent a second welcome")),
+            Vec::new(),
+        ),
+        event => with_components(writer, event)
+            .await
+            .unwrap_or_else(|error| (Err(not_understood(error.to_string())), Vec::new())),
+    }
+}
+
+/// Gives an event that has components.
+async fn with_components(writer: &dyn Writer, event: Event) -> VssResult<Outcome> {
+    macro_rules! give {
+        ($method:ident($converted:ident($event:expr), $at:ident $(, $more:expr)?)) => {{
+            let (event, chosen) = $converted($event, WriterEvent::$at)?;
+            let result = writer.$method(&event $(, $more)?).await;
+            (result, chosen.changed())
+        }};
+    }
+    let (result, changed) = match event {
+        Event::PrepareForBackup(event) => {
+            give!(prepare_for_backup(set_event(event), PrepareForBackup))
+        }
+        Event::PrepareForSnapshot(event) => {
+            give!(prepare_for_snapshot(set_event(event), PrepareForSnapshot))
+        }
+        Event::Freeze(event) => give!(freeze(set_event(event), Freeze)),
+        Event::Thaw(event) => give!(thaw(set_event(event), Thaw)),
+        Event::PostSnapshot(event) => give!(post_snapshot(set_event(event), PostSnapshot)),
         Event::BackupComplete(event) => {
             let outcome = if event.succeeded {
                 BackupOutcome::Succeeded
             } else {
                 BackupOutcome::Failed
             };
-            let set = fields::required("BackupCompleteEvent.set", event.set)
-                .map_err(|error| not_understood(error.to_string()))?;
-            writer.backup_complete(&told(set)?, outcome).await?;
+            let set = fields::required("BackupCompleteEvent.set", event.set)?;
+            give!(backup_complete(set_event(set), BackupComplete, outcome))
         }
-        Event::BackupShutdown(event) => {
-            let session = fields::id("BackupShutdown.session_id", &event.session_id)
-                .map_err(|error| not_understood(error.to_string()))?;
-            writer.backup_shutdown(session).await;
+        Event::PreRestore(event) => give!(pre_restore(restore_event(event), PreRestore)),
+        Event::PostRestore(event) => give!(post_restore(restore_event(event), PostRestore)),
+        Event::Abort(event) => {
+            let (event, _) = set_event(event, WriterEvent::Abort)?;
+            writer.abort(&event).await;
+            (Ok(()), Vec::new())
         }
-        Event::Abort(event) => writer.abort(&told(event)?).await,
-        Event::PreRestore(_) | Event::PostRestore(_) => {
-            return Err(not_understood("restores are not there yet"));
-        }
-        Event::Welcome(_) => return Err(not_understood("the service sent a second welcome")),
-    }
-    Ok(None)
+        // These have none.
+        Event::Welcome(_) | Event::Identify(_) | Event::BackupShutdown(_) => (Ok(()), Vec::new()),
+    };
+    Ok((result.map(|()| None), changed))
 }
 
-fn told(event: v1::SetEvent) -> Result<SetEvent, WriterFailure> {
-    let converted = || -> VssResult<SetEvent> {
-        Ok(SetEvent::new(
-            fields::id("SetEvent.session_id", &event.session_id)?,
-            fields::id("SetEvent.set_id", &event.set_id)?,
-            event
-                .volumes
-                .into_iter()
-                .map(TryInto::try_into)
-                .collect::<VssResult<_>>()?,
-            event.components,
-        ))
-    };
-    converted().map_err(|error| not_understood(error.to_string()))
+/// At least one: none means the service's own time-out.
+fn milliseconds(limit: Duration) -> u32 {
+    u32::try_from(limit.as_millis()).unwrap_or(u32::MAX).max(1)
 }
 
 fn not_understood(why: impl Into<String>) -> WriterFailure {

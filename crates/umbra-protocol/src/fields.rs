@@ -90,3 +90,21 @@ pub fn nanoseconds(duration: Duration) -> u64 {
 pub fn optional_text(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
+
+/// A value of a VSS enumeration, by its number.
+///
+/// # Errors
+///
+/// `E_INVALIDARG` for a number that is none of its values.
+pub fn value<T>(field: &str, number: u32, known: fn(u32) -> Option<T>) -> VssResult<T> {
+    known(number).ok_or_else(|| invalid(field, format!("{number} is none of its values")))
+}
+
+/// Converts each item of a list.
+///
+/// # Errors
+///
+/// The first item's that cannot be converted.
+pub fn all<W, M: TryFrom<W, Error = VssError>>(items: Vec<W>) -> VssResult<Vec<M>> {
+    items.into_iter().map(TryInto::try_into).collect()
+}

@@ -9,7 +9,9 @@
 //! Invariant: nothing that a peer sends makes a conversion panic.
 
 mod address;
+mod components;
 pub mod fields;
+mod file_sets;
 mod limits;
 mod sets;
 mod status;
@@ -17,9 +19,10 @@ mod volumes;
 mod writers;
 
 pub use address::{DEFAULT_ABSTRACT_NAME, abstract_name};
+pub use components::changed;
 pub use limits::{
     KEEPALIVE, MAX_HEADERS, MAX_REPLY, MAX_REQUEST, MAX_STATUS_MESSAGE, MAX_TRAILER,
-    MAX_WRITER_MESSAGE,
+    MAX_WITH_DOCUMENT, MAX_WRITER_MESSAGE,
 };
 pub use status::{ERROR_TRAILER, from_status, to_status};
 

@@ -6,8 +6,13 @@ use std::time::Duration;
 /// the answer: a peer that hangs is noticed after twice this.
 pub const KEEPALIVE: Duration = Duration::from_millis(500);
 
-/// The most bytes in a message from a requester.
+/// The most bytes in a message from a requester or an administrator that has no
+/// document in it.
 pub const MAX_REQUEST: usize = 1 << 20;
+
+/// The most bytes in a message from a requester that has a document in it: the
+/// largest document and the fields beside it.
+pub const MAX_WITH_DOCUMENT: usize = umbra_documents::MAX_DOCUMENT_BYTES + (64 << 10);
 
 /// The most bytes in a message from a writer; 100000 components fit.
 pub const MAX_WRITER_MESSAGE: usize = 16 << 20;

@@ -112,7 +112,7 @@ impl TryFrom<v1::ShadowCopySet> for ShadowCopySet {
             id: fields::id("ShadowCopySet.id", &set.id)?,
             instant: Instant(set.instant_ns),
             context: set.context,
-            copies: converted(set.copies)?,
+            copies: fields::all(set.copies)?,
             consistency: ConsistencyVerdict {
                 level,
                 reason: set.reason,
@@ -123,11 +123,7 @@ impl TryFrom<v1::ShadowCopySet> for ShadowCopySet {
                 skew: Duration::from_nanos(set.skew_ns),
                 created: Duration::from_nanos(set.created_ns),
             },
-            writers: converted(set.writers)?,
+            writers: fields::all(set.writers)?,
         })
     }
-}
-
-fn converted<W, M: TryFrom<W>>(items: Vec<W>) -> Result<Vec<M>, M::Error> {
-    items.into_iter().map(TryInto::try_into).collect()
 }

@@ -13,7 +13,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
     net::UnixStream,
 };
-use tonic::{Request, Status, transport::server::Connected};
+use tonic::{Request, Status, codegen::http, transport::server::Connected};
 use umbra_model::{VssCode, VssError};
 use umbra_protocol::to_status;
 
@@ -49,6 +49,12 @@ impl Peer {
             .require(right)
             .map_err(|error| to_status(&error))?;
         Ok(peer.clone())
+    }
+
+    /// Whether the peer that a request came from has this right.
+    pub(crate) fn may(extensions: &http::Extensions, right: Right) -> bool {
+        let peer = extensions.get::<Self>();
+        peer.is_some_and(|peer| peer.rights.require(right).is_ok())
     }
 }
 

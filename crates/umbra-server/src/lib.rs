@@ -16,11 +16,13 @@ mod access;
 mod admin;
 mod connections;
 mod listener;
+mod message_sizes;
 mod remote_writer;
 mod requester;
 mod serve;
 mod sessions;
 mod writer;
+mod writer_events;
 mod writer_line;
 
 pub use access::Access;

@@ -1,32 +1,46 @@
 //! A writer in another process, as the service sees it.
 
-use crate::writer_line::Line;
+use crate::{
+    writer_events::{restore_event, set_event, take_over},
+    writer_line::Line,
+};
 use async_trait::async_trait;
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 use umbra_documents::{WriterIdentity, WriterMetadata};
 use umbra_model::SessionId;
 use umbra_protocol::v1;
-use umbra_writer::{BackupOutcome, SetEvent, Writer, WriterFailure};
+use umbra_writer::{
+    BackupOutcome, EventComponents, RestoreEvent, SetEvent, Subscription, Writer, WriterFailure,
+};
 use v1::writer_event::Event;
 
 /// Passes every event on over the writer's line.
 pub(crate) struct RemoteWriter {
     line: Arc<Line>,
+    subscription: Subscription,
     /// What it said last.
     metadata: Mutex<WriterMetadata>,
     /// Between PrepareForSnapshot and Thaw or Abort.
-    busy: AtomicBool,
+    in_set: AtomicBool,
+    /// How many events of restores it is at, or has waiting.
+    restoring: AtomicUsize,
 }
 
 impl RemoteWriter {
-    pub(crate) fn new(line: Arc<Line>, metadata: WriterMetadata) -> Self {
+    pub(crate) fn new(
+        line: Arc<Line>,
+        metadata: WriterMetadata,
+        subscription: Subscription,
+    ) -> Self {
         Self {
             line,
+            subscription,
             metadata: Mutex::new(metadata),
-            busy: AtomicBool::new(false),
+            in_set: AtomicBool::new(false),
+            restoring: AtomicUsize::new(0),
         }
     }
 
@@ -34,8 +48,39 @@ impl RemoteWriter {
         self.metadata.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn tell(&self, event: Event) -> Result<(), WriterFailure> {
-        self.line.ask(event).await.map(drop)
+    fn is_busy(&self) -> bool {
+        self.in_set.load(Ordering::Acquire) || self.restoring.load(Ordering::Acquire) > 0
+    }
+
+    /// Sends an event, and takes over what the writer changed at the components.
+    async fn tell(&self, event: Event, chosen: &EventComponents) -> Result<(), WriterFailure> {
+        let answer = self.line.ask(event).await?;
+        take_over(chosen, answer.changed, answer.result.map(drop)).await
+    }
+
+    async fn tell_of_restore(
+        &self,
+        event: Event,
+        chosen: &EventComponents,
+    ) -> Result<(), WriterFailure> {
+        let _restoring = Counted::new(&self.restoring);
+        self.tell(event, chosen).await
+    }
+}
+
+/// Counts itself for as long as it lives: an event may be dropped.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -45,14 +90,19 @@ impl Writer for RemoteWriter {
         self.line.identity()
     }
 
+    fn subscription(&self) -> Subscription {
+        self.subscription
+    }
+
     /// Another requester's Identify must not stand in the way of a Thaw, since
     /// there is one event at a time on the line: a writer that is busy with a
-    /// set has said what it owns.
+    /// set or a restore has said what it owns.
     async fn identify(&self) -> Result<WriterMetadata, WriterFailure> {
-        if self.busy.load(Ordering::Acquire) {
+        if self.is_busy() {
             return Ok(self.known().clone());
         }
-        let said = self.line.ask(Event::Identify(v1::Identify {})).await?;
+        let answer = self.line.ask(Event::Identify(v1::Identify {})).await?;
+        let said = answer.result?;
         let mut known = self.known();
         if let Some(metadata) = said {
             *known = metadata;
@@ -61,25 +111,30 @@ impl Writer for RemoteWriter {
     }
 
     async fn prepare_for_backup(&self, event: &SetEvent) -> Result<(), WriterFailure> {
-        self.tell(Event::PrepareForBackup(wire(event))).await
+        self.tell(Event::PrepareForBackup(set_event(event)), &event.chosen)
+            .await
     }
 
     async fn prepare_for_snapshot(&self, event: &SetEvent) -> Result<(), WriterFailure> {
-        self.busy.store(true, Ordering::Release);
-        self.tell(Event::PrepareForSnapshot(wire(event))).await
+        self.in_set.store(true, Ordering::Release);
+        self.tell(Event::PrepareForSnapshot(set_event(event)), &event.chosen)
+            .await
     }
 
     async fn freeze(&self, event: &SetEvent) -> Result<(), WriterFailure> {
-        self.tell(Event::Freeze(wire(event))).await
+        self.tell(Event::Freeze(set_event(event)), &event.chosen)
+            .await
     }
 
     async fn thaw(&self, event: &SetEvent) -> Result<(), WriterFailure> {
-        self.busy.store(false, Ordering::Release);
-        self.tell(Event::Thaw(wire(event))).await
+        self.in_set.store(false, Ordering::Release);
+        self.tell(Event::Thaw(set_event(event)), &event.chosen)
+            .await
     }
 
     async fn post_snapshot(&self, event: &SetEvent) -> Result<(), WriterFailure> {
-        self.tell(Event::PostSnapshot(wire(event))).await
+        self.tell(Event::PostSnapshot(set_event(event)), &event.chosen)
+            .await
     }
 
     async fn backup_complete(
@@ -87,11 +142,21 @@ impl Writer for RemoteWriter {
         event: &SetEvent,
         outcome: BackupOutcome,
     ) -> Result<(), WriterFailure> {
-        self.tell(Event::BackupComplete(v1::BackupCompleteEvent {
-            set: Some(wire(event)),
+        let told = v1::BackupCompleteEvent {
+            set: Some(set_event(event)),
             succeeded: outcome == BackupOutcome::Succeeded,
-        }))
-        .await
+        };
+        self.tell(Event::BackupComplete(told), &event.chosen).await
+    }
+
+    async fn pre_restore(&self, event: &RestoreEvent) -> Result<(), WriterFailure> {
+        self.tell_of_restore(Event::PreRestore(restore_event(event)), &event.chosen)
+            .await
+    }
+
+    async fn post_restore(&self, event: &RestoreEvent) -> Result<(), WriterFailure> {
+        self.tell_of_restore(Event::PostRestore(restore_event(event)), &event.chosen)
+            .await
     }
 
     async fn backup_shutdown(&self, session: SessionId) {
@@ -99,22 +164,12 @@ impl Writer for RemoteWriter {
             session_id: session.to_string(),
         };
         // The contract has no failure here: a writer that is gone is gone.
-        let _ = self.tell(Event::BackupShutdown(event)).await;
+        let _ = self.line.ask(Event::BackupShutdown(event)).await;
     }
 
     async fn abort(&self, event: &SetEvent) {
-        self.busy.store(false, Ordering::Release);
+        self.in_set.store(false, Ordering::Release);
         // As above.
-        let _ = self.tell(Event::Abort(wire(event))).await;
-    }
-}
-
-fn wire(event: &SetEvent) -> v1::SetEvent {
-    v1::SetEvent {
-        session_id: event.session.to_string(),
-        set_id: event.set.to_string(),
-        volumes: event.volumes.iter().cloned().map(Into::into).collect(),
-        components: event.components.clone(),
-        ..v1::SetEvent::default()
+        let _ = self.line.ask(Event::Abort(set_event(event))).await;
     }
 }

@@ -8,7 +8,7 @@ use crate::{
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 use umbra_documents::BackupComponentsDocument;
-use umbra_model::{Context, VssResult};
+use umbra_model::{Context, VssCode, VssError, VssResult};
 use umbra_protocol::{fields, to_status, v1};
 use umbra_service::{RestoreReport, Service, Session, WriterReport, WriterSelection};
 use umbra_writer::BackupOutcome;
@@ -84,7 +84,7 @@ impl requester_server::Requester for RequesterInterface {
             |session, _| async move {
                 let writers = session.gather_writer_metadata().await?;
                 Ok(v1::GatherWriterMetadataResponse {
-                    writers: writers.into_iter().map(writer_report).collect(),
+                    writers: writer_reports(writers).await?,
                 })
             },
         )
@@ -159,9 +159,13 @@ impl requester_server::Requester for RequesterInterface {
         self.call(
             request,
             |request| &request.session_id,
-            |session, _| async move {
+            |session, request| async move {
+                if let Some(document) = from_wire(request.document).await? {
+                    session.choose_components(document).await?;
+                }
                 session.prepare_for_backup().await?;
-                Ok(v1::PrepareForBackupResponse::default())
+                let document = to_wire(session.document().await).await?;
+                Ok(v1::PrepareForBackupResponse { document })
             },
         )
         .await
@@ -178,7 +182,7 @@ impl requester_server::Requester for RequesterInterface {
                 let set = session.do_snapshot_set().await?;
                 Ok(v1::DoSnapshotSetResponse {
                     set: Some(set.into()),
-                    document: Vec::new(),
+                    document: to_wire(session.document().await).await?,
                 })
             },
         )
@@ -216,13 +220,15 @@ impl requester_server::Requester for RequesterInterface {
             request,
             |request| &request.session_id,
             |session, request| async move {
-                let outcome = if request.succeeded {
-                    BackupOutcome::Succeeded
-                } else {
-                    BackupOutcome::Failed
-                };
-                session.backup_complete(outcome).await?;
-                Ok(v1::BackupCompleteResponse::default())
+                match from_wire(request.document).await? {
+                    Some(document) => session.backup_complete_of(document).await?,
+                    None if request.succeeded => {
+                        session.backup_complete(BackupOutcome::Succeeded).await?;
+                    }
+                    None => session.backup_complete(BackupOutcome::Failed).await?,
+                }
+                let document = to_wire(session.document().await).await?;
+                Ok(v1::BackupCompleteResponse { document })
             },
         )
         .await
@@ -238,7 +244,7 @@ impl requester_server::Requester for RequesterInterface {
             |session, _| async move {
                 let writers = session.gather_writer_status().await?;
                 Ok(v1::GatherWriterStatusResponse {
-                    writers: writers.into_iter().map(writer_report).collect(),
+                    writers: writer_reports(writers).await?,
                 })
             },
         )
@@ -268,8 +274,8 @@ impl requester_server::Requester for RequesterInterface {
             request,
             |request| &request.session_id,
             |session, request| async move {
-                let document = BackupComponentsDocument::from_xml(&request.document)?;
-                restore_response(session.pre_restore(document).await?)
+                let document = restored(request.document).await?;
+                restore_response(session.pre_restore(document).await?).await
             },
         )
         .await
@@ -283,8 +289,8 @@ impl requester_server::Requester for RequesterInterface {
             request,
             |request| &request.session_id,
             |session, request| async move {
-                let document = BackupComponentsDocument::from_xml(&request.document)?;
-                restore_response(session.post_restore(document).await?)
+                let document = restored(request.document).await?;
+                restore_response(session.post_restore(document).await?).await
             },
         )
         .await
@@ -307,11 +313,47 @@ impl requester_server::Requester for RequesterInterface {
     }
 }
 
-fn restore_response(report: RestoreReport) -> VssResult<v1::RestoreResponse> {
+async fn restore_response(report: RestoreReport) -> VssResult<v1::RestoreResponse> {
     Ok(v1::RestoreResponse {
-        document: report.document.to_xml()?.into_bytes(),
+        document: to_wire(Some(report.document)).await?,
         failures: report.failures.into_iter().map(Into::into).collect(),
     })
+}
+
+async fn restored(document: Vec<u8>) -> VssResult<BackupComponentsDocument> {
+    fields::required("RestoreRequest.document", from_wire(document).await?)
+}
+
+async fn writer_reports(reports: Vec<WriterReport>) -> VssResult<Vec<v1::WriterReport>> {
+    off_loop(move || Ok(reports.into_iter().map(writer_report).collect())).await
+}
+
+/// A document, where one is kept.
+async fn from_wire(document: Vec<u8>) -> VssResult<Option<BackupComponentsDocument>> {
+    if document.is_empty() {
+        return Ok(None);
+    }
+    off_loop(move || BackupComponentsDocument::from_xml(&document).map(Some)).await
+}
+
+async fn to_wire(document: Option<BackupComponentsDocument>) -> VssResult<Vec<u8>> {
+    match document {
+        Some(document) => off_loop(move || document.to_xml().map(String::into_bytes)).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Works where nobody waits for the event loop: what a thousand writers say takes
+/// a while.
+async fn off_loop<T: Send + 'static>(
+    work: impl FnOnce() -> VssResult<T> + Send + 'static,
+) -> VssResult<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|panic| {
+            let what = "converting something for the wire broke off";
+            Err(VssError::new(VssCode::Unexpected, what).caused_by(panic))
+        })
 }
 
 /// A writer as requesters and administrators see it.
@@ -320,6 +362,7 @@ pub(crate) fn writer_report(report: WriterReport) -> v1::WriterReport {
         metadata: Some(report.metadata.into()),
         state: report.state.to_string(),
         failure: report.failure.map(Into::into),
+        application_code: report.application_code,
         origin: report.origin,
     }
 }

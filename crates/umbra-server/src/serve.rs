@@ -5,6 +5,7 @@ use crate::{
     admin::AdminInterface,
     connections::{Admission, Connection},
     listener::{Kind, Socket},
+    message_sizes::RequesterBySize,
     requester::RequesterInterface,
     sessions::Sessions,
     writer::WriterInterface,
@@ -20,9 +21,7 @@ use tonic::transport::Server;
 use umbra_model::{VssCode, VssError, VssResult};
 use umbra_protocol::{KEEPALIVE, MAX_HEADERS, MAX_REQUEST, MAX_WRITER_MESSAGE, v1};
 use umbra_service::Service;
-use v1::{
-    admin_server::AdminServer, requester_server::RequesterServer, writer_server::WriterServer,
-};
+use v1::{admin_server::AdminServer, writer_server::WriterServer};
 
 /// How many calls one connection may have open; a writer is one call.
 const MAX_CALLS: u32 = 1024;
@@ -61,13 +60,10 @@ pub async fn serve(
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .http2_max_header_list_size(MAX_HEADERS)
         .max_concurrent_streams(MAX_CALLS)
-        .add_service(
-            RequesterServer::new(RequesterInterface {
-                service: service.clone(),
-                sessions: sessions.clone(),
-            })
-            .max_decoding_message_size(MAX_REQUEST),
-        )
+        .add_service(RequesterBySize::new(RequesterInterface {
+            service: service.clone(),
+            sessions: sessions.clone(),
+        }))
         .add_service(
             AdminServer::new(AdminInterface {
                 service: service.clone(),

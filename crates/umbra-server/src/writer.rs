@@ -14,9 +14,10 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use umbra_documents::WriterMetadata;
-use umbra_model::{VssCode, VssError};
+use umbra_model::{SubscribeMask, VssCode, VssError};
 use umbra_protocol::{to_status, v1};
 use umbra_service::{Service, WriterRegistration};
+use umbra_writer::Subscription;
 use v1::{writer_event::Event, writer_message::Message, writer_server};
 
 /// How long a writer has to say hello.
@@ -41,7 +42,7 @@ impl writer_server::Writer for WriterInterface {
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let peer = Peer::of(&request, Right::Writer)?.credentials;
         let mut messages = request.into_inner();
-        let metadata = hello(&mut messages).await?;
+        let (metadata, wanted) = hello(&mut messages).await?;
         let (events, outgoing) = mpsc::channel(MAX_QUEUED);
         let welcome = v1::WriterEvent {
             sequence: 0,
@@ -53,11 +54,11 @@ impl writer_server::Writer for WriterInterface {
         let registration = self
             .service
             .register_writer(
-                Arc::new(RemoteWriter::new(line.clone(), metadata)),
+                Arc::new(RemoteWriter::new(line.clone(), metadata, wanted)),
                 format!("uid {}, pid {}", peer.uid, peer.pid),
             )
             .map_err(|error| to_status(&error))?;
-        let subscription = Subscription {
+        let life = Life {
             messages,
             reader_gone: events.downgrade(),
             line,
@@ -65,27 +66,37 @@ impl writer_server::Writer for WriterInterface {
             _registration: registration,
         };
         drop(events);
-        tokio::spawn(subscription.run());
+        tokio::spawn(life.run());
         Ok(Response::new(ReceiverStream::new(outgoing)))
     }
 }
 
 /// Waits for a writer's first message.
-async fn hello(messages: &mut Streaming<v1::WriterMessage>) -> Result<WriterMetadata, Status> {
+async fn hello(
+    messages: &mut Streaming<v1::WriterMessage>,
+) -> Result<(WriterMetadata, Subscription), Status> {
     let first = timeout(HELLO, messages.message()).await.map_err(|_| {
         let why = format!("it said no hello within {} s", HELLO.as_secs());
         to_status(&broken(why))
     })??;
-    let metadata = match first.and_then(|first| first.message) {
-        Some(Message::Hello(hello)) => hello.metadata,
-        _ => return Err(to_status(&broken("its first message is not a hello"))),
+    let Some(Message::Hello(hello)) = first.and_then(|first| first.message) else {
+        return Err(to_status(&broken("its first message is not a hello")));
     };
+    let metadata = hello.metadata;
     let metadata = metadata.ok_or_else(|| to_status(&broken("its hello has no metadata")))?;
-    checked(metadata).map_err(|why| to_status(&broken(why)))
+    let metadata = checked(metadata).map_err(|why| to_status(&broken(why)))?;
+    let subscription = Subscription {
+        events: hello
+            .events
+            .map_or(SubscribeMask::ALL_FLAGS, SubscribeMask::from_bits),
+        freeze_to_thaw: (hello.freeze_to_thaw_ms > 0)
+            .then(|| Duration::from_millis(hello.freeze_to_thaw_ms.into())),
+    };
+    Ok((metadata, subscription))
 }
 
-/// A writer's life. Everything of it ends with [`Subscription::run`].
-struct Subscription {
+/// A writer's life. Everything of it ends with [`Life::run`].
+struct Life {
     messages: Streaming<v1::WriterMessage>,
     reader_gone: mpsc::WeakSender<Outgoing>,
     line: Arc<Line>,
@@ -93,7 +104,7 @@ struct Subscription {
     _registration: WriterRegistration,
 }
 
-impl Subscription {
+impl Life {
     async fn run(mut self) {
         let last_word = self.listen().await;
         self.line.end(last_word);

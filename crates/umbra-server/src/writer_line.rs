@@ -25,8 +25,13 @@ pub(crate) const MAX_QUEUED: usize = 2 * MAX_ABANDONED;
 /// An event on its way to the writer, or the error that ends its stream.
 pub(crate) type Outgoing = Result<v1::WriterEvent, Status>;
 
-/// What the writer answered; metadata only to Identify.
-type Answer = Result<Option<WriterMetadata>, WriterFailure>;
+/// What the writer answered.
+pub(crate) struct Answer {
+    /// How it went; metadata only to Identify.
+    pub(crate) result: Result<Option<WriterMetadata>, WriterFailure>,
+    /// The components that it changed; none where the event has none.
+    pub(crate) changed: Vec<v1::ChosenComponent>,
+}
 
 /// The service's end of a writer's stream.
 pub(crate) struct Line {
@@ -49,6 +54,8 @@ struct State {
 struct Open {
     sequence: u64,
     is_identify: bool,
+    /// Whether the writer may leave something at components.
+    has_components: bool,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -73,10 +80,14 @@ impl Line {
 
     /// Sends an event and waits for the answer. Dropping the future abandons the
     /// event: the writer may still answer it, and nobody listens.
-    pub(crate) async fn ask(&self, event: Event) -> Answer {
+    ///
+    /// # Errors
+    ///
+    /// The writer does not answer; a veto is an answer.
+    pub(crate) async fn ask(&self, event: Event) -> Result<Answer, WriterFailure> {
         let _turn = self.turn.lock().await;
         let (answer, _abandon) = self.send(event)?;
-        answer.await.unwrap_or_else(|_| Err(gone()))
+        answer.await.map_err(|_| gone())
     }
 
     fn send(
@@ -86,6 +97,10 @@ impl Line {
         let mut state = self.lock();
         let sequence = state.last + 1;
         let is_identify = matches!(event, Event::Identify(_));
+        let has_components = !matches!(
+            event,
+            Event::Identify(_) | Event::Abort(_) | Event::BackupShutdown(_)
+        );
         let events = state.events.as_ref().ok_or_else(gone)?;
         events
             .try_send(Ok(v1::WriterEvent {
@@ -101,6 +116,7 @@ impl Line {
         state.open = Some(Open {
             sequence,
             is_identify,
+            has_components,
             answer,
         });
         Ok((
@@ -130,7 +146,12 @@ impl Line {
                 format!("it answered event {sequence}, which was answered already")
             }));
         };
-        let answer = match reply.result {
+        if !reply.changed.is_empty() && !open.has_components {
+            return Err(broken(format!(
+                "its answer to event {sequence} changes components, and that event has none to change"
+            )));
+        }
+        let result = match reply.result {
             None => {
                 return Err(broken(format!(
                     "its answer to event {sequence} has no result"
@@ -154,7 +175,10 @@ impl Line {
             },
         };
         // Nobody listens where the event was abandoned just now.
-        let _ = open.answer.send(answer);
+        let _ = open.answer.send(Answer {
+            result,
+            changed: reply.changed,
+        });
         Ok(())
     }
 

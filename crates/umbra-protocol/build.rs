@@ -2,8 +2,15 @@
 //! written in Rust, so that no system `protoc` is needed.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files = ["types", "components", "requester", "writer", "admin"]
-        .map(|name| format!("proto/umbra/v1/{name}.proto"));
+    let files = [
+        "types",
+        "components",
+        "requester",
+        "writer",
+        "admin",
+        "management",
+    ]
+    .map(|name| format!("proto/umbra/v1/{name}.proto"));
     for file in &files {
         println!("cargo:rerun-if-changed={file}");
     }

@@ -13,6 +13,7 @@ mod components;
 pub mod fields;
 mod file_sets;
 mod limits;
+mod management;
 mod sets;
 mod status;
 mod volumes;
@@ -24,6 +25,7 @@ pub use limits::{
     KEEPALIVE, MAX_HEADERS, MAX_REPLY, MAX_REQUEST, MAX_STATUS_MESSAGE, MAX_TRAILER,
     MAX_WITH_DOCUMENT, MAX_WRITER_MESSAGE,
 };
+pub use management::protection_level;
 pub use status::{ERROR_TRAILER, from_status, to_status};
 
 /// The generated types, clients and servers of package `umbra.v1`.

@@ -17,9 +17,14 @@
 //! Invariant: `abort` and `delete` leave nothing of the copy behind, may be
 //! called again, and succeed where there is nothing.
 
+mod storage;
+
+pub use storage::{Migration, Persistence, StorageManagement};
+
 use std::{any::Any, fmt, path::PathBuf};
 use umbra_model::{
-    HoldMethod, ProviderId, ProviderLocation, ShadowCopy, ShadowCopyId, Volume, VssResult,
+    HoldMethod, ProviderCapabilities, ProviderId, ProviderLocation, ProviderType, ShadowCopy,
+    ShadowCopyId, Volume, VssResult,
 };
 
 /// Which kind of provider (`VSS_PROVIDER_TYPE`). The service asks hardware
@@ -32,6 +37,16 @@ pub enum ProviderKind {
     Software,
     /// `VSS_PROV_SYSTEM`.
     System,
+}
+
+impl From<ProviderKind> for ProviderType {
+    fn from(kind: ProviderKind) -> Self {
+        match kind {
+            ProviderKind::Hardware => Self::Hardware,
+            ProviderKind::Software => Self::Software,
+            ProviderKind::System => Self::System,
+        }
+    }
 }
 
 impl fmt::Display for ProviderKind {
@@ -117,6 +132,16 @@ impl fmt::Debug for Surface {
 pub trait Provider: Send + Sync {
     /// Who this is.
     fn properties(&self) -> &ProviderProperties;
+
+    /// What it can do (`IVssAdminEx::GetProviderCapability`).
+    fn capabilities(&self) -> ProviderCapabilities {
+        ProviderCapabilities::COMPLIANT
+    }
+
+    /// How the storage of its copies is managed, where it has storage of its own.
+    fn storage(&self) -> Option<&dyn StorageManagement> {
+        None
+    }
 
     /// Whether it can copy this volume. Changes nothing.
     fn is_volume_supported(&self, volume: &Volume) -> Support;

@@ -18,8 +18,8 @@ use std::{
     path::{Path, PathBuf},
 };
 use umbra_model::{
-    HoldMethod, ProviderId, ProviderLocation, ShadowCopy, ShadowCopyId, Volume, VssCode, VssError,
-    VssResult,
+    HoldMethod, ProviderCapabilities, ProviderId, ProviderLocation, ShadowCopy, ShadowCopyId,
+    Volume, VssCode, VssError, VssResult,
 };
 use umbra_provider::{
     MountSource, PendingShadowCopy, Presence, Provider, ProviderKind, ProviderProperties, Support,
@@ -55,6 +55,10 @@ impl Default for BtrfsProvider {
 impl Provider for BtrfsProvider {
     fn properties(&self) -> &ProviderProperties {
         &self.properties
+    }
+
+    fn capabilities(&self) -> ProviderCapabilities {
+        ProviderCapabilities::COMPLIANT.with(ProviderCapabilities::DIFFERENTIAL)
     }
 
     fn is_volume_supported(&self, volume: &Volume) -> Support {

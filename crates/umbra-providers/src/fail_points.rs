@@ -4,15 +4,26 @@
 //! for volumes whose mount point contains TEXT, `return` for every volume.
 
 use umbra_model::{
-    ProviderLocation, ShadowCopy, ShadowCopyId, Volume, VssCode, VssError, VssResult,
+    ProviderCapabilities, ProviderLocation, ShadowCopy, ShadowCopyId, Volume, VssCode, VssError,
+    VssResult,
 };
-use umbra_provider::{PendingShadowCopy, Presence, Provider, ProviderProperties, Support, Surface};
+use umbra_provider::{
+    PendingShadowCopy, Presence, Provider, ProviderProperties, StorageManagement, Support, Surface,
+};
 
 pub(crate) struct FailPoints<P>(pub(crate) P);
 
 impl<P: Provider> Provider for FailPoints<P> {
     fn properties(&self) -> &ProviderProperties {
         self.0.properties()
+    }
+
+    fn capabilities(&self) -> ProviderCapabilities {
+        self.0.capabilities()
+    }
+
+    fn storage(&self) -> Option<&dyn StorageManagement> {
+        self.0.storage()
     }
 
     fn is_volume_supported(&self, volume: &Volume) -> Support {

@@ -26,8 +26,8 @@ use std::{
     path::{Path, PathBuf},
 };
 use umbra_model::{
-    HoldMethod, ProviderId, ProviderLocation, ShadowCopy, ShadowCopyId, Volume, VssCode, VssError,
-    VssResult,
+    HoldMethod, ProviderCapabilities, ProviderId, ProviderLocation, ShadowCopy, ShadowCopyId,
+    Volume, VssCode, VssError, VssResult,
 };
 use umbra_provider::{
     MountSource, PendingShadowCopy, Presence, Provider, ProviderKind, ProviderProperties, Support,
@@ -161,6 +161,10 @@ fn options_of(file_system: &str) -> Option<&'static [&'static str]> {
 impl Provider for ReflinkProvider {
     fn properties(&self) -> &ProviderProperties {
         &self.properties
+    }
+
+    fn capabilities(&self) -> ProviderCapabilities {
+        ProviderCapabilities::COMPLIANT.with(ProviderCapabilities::DIFFERENTIAL)
     }
 
     fn is_volume_supported(&self, volume: &Volume) -> Support {

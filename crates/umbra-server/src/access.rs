@@ -34,6 +34,9 @@ pub(crate) enum Right {
     /// One who has copies mounted where it likes. Members of the group may not:
     /// they could have the service mount over any empty folder of the system.
     Exposer,
+    /// One who changes what the service has for everybody: storage, express
+    /// writers, sets that others make.
+    Administrator,
     /// A writer.
     Writer,
 }
@@ -77,7 +80,7 @@ impl Access {
             granted.push(Right::Requester);
         }
         if all {
-            granted.push(Right::Exposer);
+            granted.extend([Right::Exposer, Right::Administrator]);
         }
         if all || self.writers.contains(&peer.uid) {
             granted.push(Right::Writer);
@@ -107,7 +110,12 @@ impl Rights {
     /// All of them, for a peer inside this process.
     pub(crate) fn all(uid: u32) -> Self {
         Self {
-            granted: vec![Right::Requester, Right::Exposer, Right::Writer],
+            granted: vec![
+                Right::Requester,
+                Right::Exposer,
+                Right::Administrator,
+                Right::Writer,
+            ],
             uid,
             group: String::new(),
         }
@@ -130,6 +138,10 @@ impl Rights {
             Right::Exposer => format!(
                 "uid {uid} may not expose shadow copies or end it: that mounts and unmounts, and \
                  only root may; run it with sudo"
+            ),
+            Right::Administrator => format!(
+                "uid {uid} may not change what the Umbra service has for everybody: only root \
+                 may; run it with sudo"
             ),
             Right::Writer => format!(
                 "uid {uid} may not be a writer: add it to access.writers in the service's \
@@ -185,7 +197,9 @@ mod tests {
             let rights = access.rights(Credentials { uid, gid, pid: 1 });
             assert_eq!(rights.require(Right::Requester).is_ok(), requester, "{uid}");
             assert_eq!(rights.require(Right::Writer).is_ok(), writer, "{uid}");
-            assert_eq!(rights.require(Right::Exposer).is_ok(), uid == 0, "{uid}");
+            for right in [Right::Exposer, Right::Administrator] {
+                assert_eq!(rights.require(right).is_ok(), uid == 0, "{uid}");
+            }
         };
         check(0, 0, true, true);
         check(1001, 1001, true, false);

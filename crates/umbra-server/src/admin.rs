@@ -2,17 +2,18 @@
 
 use crate::{access::Right, connections::Peer, requester::writer_report};
 use tonic::{Request, Response, Status};
-use umbra_model::{ShadowCopyId, VssResult};
+use umbra_model::{Context, ShadowCopyId, VssResult};
 use umbra_protocol::{fields, to_status, v1};
 use umbra_service::{Selection, Service, SessionReport, VolumeReport};
-use v1::{admin_server, delete_request};
+use umbra_writer::{ExpressWriterEntry, ExpressWriterMetadata};
+use v1::{admin_server, delete_request, express_writer_entry};
 
 pub(crate) struct AdminInterface {
     pub(crate) service: Service,
 }
 
 /// Checks the caller, makes the call, and wraps the answer.
-async fn call<R, T, F>(
+pub(crate) async fn call<R, T, F>(
     request: Request<R>,
     right: Right,
     work: impl FnOnce(R, Peer) -> F,
@@ -159,6 +160,137 @@ impl admin_server::Admin for AdminInterface {
             })
         })
         .await
+    }
+
+    async fn abort_all_snapshots_in_progress(
+        &self,
+        request: Request<v1::AbortAllSnapshotsInProgressRequest>,
+    ) -> Result<Response<v1::AbortAllSnapshotsInProgressResponse>, Status> {
+        call(request, Right::Administrator, |_, _| async move {
+            let sets = u32::try_from(self.service.abort_all()).unwrap_or(u32::MAX);
+            Ok(v1::AbortAllSnapshotsInProgressResponse { sets })
+        })
+        .await
+    }
+
+    async fn register_provider(
+        &self,
+        request: Request<v1::RegisterProviderRequest>,
+    ) -> Result<Response<v1::RegisterProviderResponse>, Status> {
+        call(request, Right::Administrator, |request, _| async move {
+            let id = fields::id("RegisterProviderRequest.provider_id", &request.provider_id)?;
+            self.service.register_provider(id, &request.name)?;
+            Ok(v1::RegisterProviderResponse {})
+        })
+        .await
+    }
+
+    async fn unregister_provider(
+        &self,
+        request: Request<v1::UnregisterProviderRequest>,
+    ) -> Result<Response<v1::UnregisterProviderResponse>, Status> {
+        call(request, Right::Administrator, |request, _| async move {
+            let id = fields::id(
+                "UnregisterProviderRequest.provider_id",
+                &request.provider_id,
+            )?;
+            self.service.unregister_provider(id)?;
+            Ok(v1::UnregisterProviderResponse {})
+        })
+        .await
+    }
+
+    async fn get_provider_capability(
+        &self,
+        request: Request<v1::GetProviderCapabilityRequest>,
+    ) -> Result<Response<v1::GetProviderCapabilityResponse>, Status> {
+        call(request, Right::Requester, |request, _| async move {
+            let field = "GetProviderCapabilityRequest.provider_id";
+            let id = fields::id(field, &request.provider_id)?;
+            Ok(v1::GetProviderCapabilityResponse {
+                capabilities: self.service.provider_capabilities(id)?.bits(),
+            })
+        })
+        .await
+    }
+
+    async fn get_provider_context(
+        &self,
+        request: Request<v1::GetProviderContextRequest>,
+    ) -> Result<Response<v1::GetProviderContextResponse>, Status> {
+        call(request, Right::Requester, |request, _| async move {
+            let field = "GetProviderContextRequest.provider_id";
+            let id = fields::id(field, &request.provider_id)?;
+            Ok(v1::GetProviderContextResponse {
+                context: self.service.provider_context(id)?.value(),
+            })
+        })
+        .await
+    }
+
+    async fn set_provider_context(
+        &self,
+        request: Request<v1::SetProviderContextRequest>,
+    ) -> Result<Response<v1::SetProviderContextResponse>, Status> {
+        call(request, Right::Administrator, |request, _| async move {
+            let field = "SetProviderContextRequest.provider_id";
+            let id = fields::id(field, &request.provider_id)?;
+            let context = Context::from_value(request.context)?;
+            self.service.set_provider_context(id, context)?;
+            Ok(v1::SetProviderContextResponse {})
+        })
+        .await
+    }
+
+    async fn list_express_writers(
+        &self,
+        request: Request<v1::ListExpressWritersRequest>,
+    ) -> Result<Response<v1::ListExpressWritersResponse>, Status> {
+        call(request, Right::Requester, |_, _| async move {
+            let writers = self.service.express_writers().await?;
+            Ok(v1::ListExpressWritersResponse {
+                writers: writers.into_iter().map(express_writer).collect(),
+            })
+        })
+        .await
+    }
+
+    async fn register_express_writer(
+        &self,
+        request: Request<v1::RegisterExpressWriterRequest>,
+    ) -> Result<Response<v1::RegisterExpressWriterResponse>, Status> {
+        call(request, Right::Administrator, |request, _| async move {
+            let metadata = ExpressWriterMetadata::load(&request.document)?;
+            let entry = self.service.register_express_writer(metadata).await?;
+            Ok(v1::RegisterExpressWriterResponse {
+                writer: Some(express_writer(entry)),
+            })
+        })
+        .await
+    }
+
+    async fn unregister_express_writer(
+        &self,
+        request: Request<v1::UnregisterExpressWriterRequest>,
+    ) -> Result<Response<v1::UnregisterExpressWriterResponse>, Status> {
+        call(request, Right::Administrator, |request, _| async move {
+            let field = "UnregisterExpressWriterRequest.writer_id";
+            let id = fields::id(field, &request.writer_id)?;
+            self.service.unregister_express_writer(id).await?;
+            Ok(v1::UnregisterExpressWriterResponse {})
+        })
+        .await
+    }
+}
+
+fn express_writer(entry: ExpressWriterEntry) -> v1::ExpressWriterEntry {
+    use express_writer_entry::Outcome;
+    v1::ExpressWriterEntry {
+        file: fields::bytes(&entry.file),
+        outcome: Some(match entry.writer {
+            Ok(writer) => Outcome::Writer(writer.into()),
+            Err(problem) => Outcome::Problem(problem.into()),
+        }),
     }
 }
 

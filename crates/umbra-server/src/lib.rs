@@ -16,6 +16,7 @@ mod access;
 mod admin;
 mod connections;
 mod listener;
+mod management;
 mod message_sizes;
 mod remote_writer;
 mod requester;

@@ -5,6 +5,7 @@ use crate::{
     admin::AdminInterface,
     connections::{Admission, Connection},
     listener::{Kind, Socket},
+    management::ManagementInterface,
     message_sizes::RequesterBySize,
     requester::RequesterInterface,
     sessions::Sessions,
@@ -21,7 +22,9 @@ use tonic::transport::Server;
 use umbra_model::{VssCode, VssError, VssResult};
 use umbra_protocol::{KEEPALIVE, MAX_HEADERS, MAX_REQUEST, MAX_WRITER_MESSAGE, v1};
 use umbra_service::Service;
-use v1::{admin_server::AdminServer, writer_server::WriterServer};
+use v1::{
+    admin_server::AdminServer, management_server::ManagementServer, writer_server::WriterServer,
+};
 
 /// How many calls one connection may have open; a writer is one call.
 const MAX_CALLS: u32 = 1024;
@@ -66,6 +69,12 @@ pub async fn serve(
         }))
         .add_service(
             AdminServer::new(AdminInterface {
+                service: service.clone(),
+            })
+            .max_decoding_message_size(MAX_REQUEST),
+        )
+        .add_service(
+            ManagementServer::new(ManagementInterface {
                 service: service.clone(),
             })
             .max_decoding_message_size(MAX_REQUEST),

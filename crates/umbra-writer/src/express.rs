@@ -10,8 +10,9 @@ use umbra_model::{
     VssResult, WriterId, WriterInstanceId, WriterRestore,
 };
 
-/// The largest document of an express writer: 4 MiB.
-pub const MAX_EXPRESS_DOCUMENT: usize = 4 << 20;
+/// The largest document of an express writer: 512 KiB, which is thousands of file
+/// sets.
+pub const MAX_EXPRESS_DOCUMENT: usize = 512 << 10;
 
 /// What an express writer says: made call by call
 /// (`IVssCreateExpressWriterMetadata`) or read (`IVssExpressWriter::LoadMetadata`).

@@ -52,13 +52,15 @@ element_types! {
         components: Vec<ChosenComponent>,
     }
 
-    /// A component that was chosen (`IVssComponent`, `Ex`, `Ex2`).
+    /// A component that was chosen (`IVssComponent`, `Ex`, `Ex2`). What has a `Set...`
+    /// or an `Add...` there and here has a `Get...` of the same name; the `Get...Count`s
+    /// are the lengths of the lists.
     ChosenComponent = "COMPONENT" {
-        /// Where it stands in the writer's tree.
+        /// Where it stands in the writer's tree (`GetLogicalPath`).
         logical_path: Option<String> = "logicalPath",
-        /// Its name.
+        /// Its name (`GetComponentName`).
         name: String = "componentName",
-        /// What it is.
+        /// What it is (`GetComponentType`).
         component_type: Term<ComponentType> = "componentType",
         /// Whether its backup succeeded (`SetBackupSucceeded`).
         backup_succeeded: Option<bool> = "backupSucceeded",
@@ -74,7 +76,8 @@ element_types! {
         prepare_for_backup_failure: Option<String> = "prepareForBackupFailureMsg",
         /// Why PostSnapshot failed (`SetPostSnapshotFailureMsg`).
         post_snapshot_failure: Option<String> = "postSnapshotFailureMsg",
-        /// Whether it is to be restored (`SetSelectedForRestore`).
+        /// Whether it is to be restored (`SetSelectedForRestore`,
+        /// `IsSelectedForRestore`).
         selected_for_restore: Option<bool> = "selectedForRestore",
         /// Whether more restores follow (`SetAdditionalRestores`).
         additional_restores: Option<bool> = "additionalRestores",
@@ -100,7 +103,7 @@ element_types! {
         post_restore_failure: Option<String> = "postRestoreFailureMsg",
         ;
         /// Where files were put, or are to be put, that could not be put back
-        /// (`AddAlternativeLocationMapping`).
+        /// (`AddAlternativeLocationMapping`, `GetAlternateLocationMapping`).
         alternate_locations: Vec<AlternateLocationMapping>,
         /// Files of which parts are backed up (`AddPartialFile`).
         partial_files: Vec<PartialFile>,

@@ -76,7 +76,8 @@ impl Document {
 macro_rules! documents {
     ($($name:ident in $schema:ident;)*) => {$(
         impl $name {
-            /// Reads the document: UTF-8 or UTF-16, as Windows writes it.
+            /// Reads the document: UTF-8 or UTF-16, as Windows writes it
+            /// (`LoadFromXML`, `InitializeForRestore`).
             ///
             /// # Errors
             ///
@@ -89,7 +90,7 @@ macro_rules! documents {
                     .map_err(|fault| fault.in_text(&text))
             }
 
-            /// The document in its canonical form.
+            /// The document in its canonical form (`SaveAsXML`).
             ///
             /// # Errors
             ///

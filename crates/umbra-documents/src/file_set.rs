@@ -26,17 +26,18 @@ impl From<bool> for Recursion {
 /// as [`crate::path_to_text`] writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSet {
-    /// The folder: an absolute path.
+    /// The folder: an absolute path (`GetPath`).
     #[serde(with = "umbra_model::path_text::as_text")]
     pub path: PathBuf,
-    /// Which names in it: an exact name, or one with `*` and `?`.
+    /// Which names in it: an exact name, or one with `*` and `?` (`GetFilespec`).
     pub specification: String,
-    /// How far down.
+    /// How far down (`GetRecursive`).
     pub recursion: Recursion,
-    /// The folder in which a backup finds the files instead.
+    /// The folder in which a backup finds the files instead (`GetAlternateLocation`).
     #[serde(default, with = "umbra_model::path_text::as_optional_text")]
     pub alternate_path: Option<PathBuf>,
-    /// Which backups need the files, and which need them from the shadow copy.
+    /// Which backups need the files, and which need them from the shadow copy
+    /// (`GetBackupTypeMask`).
     pub backup_type: FileSpecBackupType,
 }
 

@@ -152,18 +152,19 @@ impl From<bool> for Selectable {
 }
 
 /// What a component needs of another writer's ("Dependencies between Components
-/// Managed by Different Writers").
+/// Managed by Different Writers"; `IVssWMDependency`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Dependency {
-    /// The class of the other writer.
+    /// The class of the other writer (`GetWriterId`).
     pub writer: WriterId,
-    /// Where the other component stands.
+    /// Where the other component stands (`GetLogicalPath`).
     pub logical_path: Option<String>,
-    /// Its name.
+    /// Its name (`GetComponentName`).
     pub name: String,
 }
 
-/// The unit of backup and restore (`IVssWMComponent`, `VSS_COMPONENTINFO`).
+/// The unit of backup and restore (`IVssWMComponent::GetComponentInfo`,
+/// `VSS_COMPONENTINFO`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Component {
     /// What it is made of: `FileGroup` or `Database`.
@@ -185,13 +186,13 @@ pub struct Component {
     pub selectable_for_restore: Selectable,
     /// What it supports.
     pub flags: ComponentFlags,
-    /// The files of a file group.
+    /// The files of a file group (`AddFilesToFileGroup`, `GetFile`).
     pub files: Vec<FileSet>,
-    /// The files of a database.
+    /// The files of a database (`AddDatabaseFiles`, `GetDatabaseFile`).
     pub database_files: Vec<FileSet>,
-    /// The log files of a database.
+    /// The log files of a database (`AddDatabaseLogFiles`, `GetDatabaseLogFile`).
     pub log_files: Vec<FileSet>,
-    /// What it needs of other writers.
+    /// What it needs of other writers (`AddComponentDependency`, `GetDependency`).
     pub dependencies: Vec<Dependency>,
 }
 
@@ -272,25 +273,29 @@ pub struct AlternateLocation {
     pub destination: PathBuf,
 }
 
-/// What a writer answers to Identify: who it is and what it owns.
+/// What a writer answers to Identify: who it is and what it owns
+/// (`IVssCreateWriterMetadata`, `Ex`; `IVssExamineWriterMetadata` to `Ex2`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WriterMetadata {
     /// Who it is.
     pub identity: WriterIdentity,
     /// When it is frozen relative to others.
     pub level: FreezeLevel,
-    /// What kinds of backup and restore it can take part in.
+    /// What kinds of backup and restore it can take part in (`SetBackupSchema`,
+    /// `GetBackupSchema`).
     pub backup_schema: BackupSchema,
     /// How its files are put back.
     pub restore: Option<RestorePlan>,
-    /// What it owns.
+    /// What it owns (`AddComponent`, `GetComponent`; as of every list here, its
+    /// length is what `GetFileCounts` says).
     pub components: Vec<Component>,
     /// Files that no component has and that are to be backed up (`AddIncludeFiles`,
     /// which VSS no longer uses).
     pub included: Vec<FileSet>,
     /// Files that a backup should leave out (`AddExcludeFiles`).
     pub excluded: Vec<FileSet>,
-    /// Files that need not be in a shadow copy (`AddExcludeFilesFromSnapshot`).
+    /// Files that need not be in a shadow copy (`AddExcludeFilesFromSnapshot`,
+    /// `GetExcludeFromSnapshotFile`, `GetExcludeFromSnapshotCount`).
     pub excluded_from_snapshot: Vec<FileSet>,
 }
 

@@ -90,8 +90,8 @@ impl EventComponents {
         }
     }
 
-    /// The part of the document as it is now; none where no components were
-    /// chosen.
+    /// The part of the document as it is now, with the ids of the writer
+    /// (`GetWriterInfo`); none where no components were chosen.
     pub fn document(&self) -> Option<WriterComponents> {
         self.lock().components.clone()
     }
@@ -101,7 +101,7 @@ impl EventComponents {
         look(self.lock().components.as_ref())
     }
 
-    /// Every component (`IVssWriterComponents::GetComponent`).
+    /// Every component (`IVssWriterComponents::GetComponent`, `GetComponentCount`).
     pub fn all(&self) -> Vec<EventComponent> {
         let count = self.with(|all| all.map_or(0, |all| all.components.len()));
         let one = |index| EventComponent {

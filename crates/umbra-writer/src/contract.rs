@@ -80,7 +80,8 @@ pub struct SetEvent {
     pub session: SessionId,
     /// The set (`CVssWriter::GetCurrentSnapshotSetId`).
     pub set: SetId,
-    /// The volumes of the set (`CVssWriter::GetCurrentVolumeArray`).
+    /// The volumes of the set (`CVssWriter::GetCurrentVolumeArray`,
+    /// `GetCurrentVolumeCount`).
     pub volumes: Vec<Volume>,
     /// The writer's own components that are in the set, by full path, those that
     /// come with their parents too.
@@ -185,7 +186,8 @@ pub enum BackupOutcome {
 /// Answers to `CVssWriter`.
 #[async_trait]
 pub trait Writer: Send + Sync {
-    /// Who this is. The same for the life of the value.
+    /// Who this is (`CVssWriter::Initialize`, `CVssWriterEx::InitializeEx`). The same
+    /// for the life of the value.
     fn identity(&self) -> &WriterIdentity;
 
     /// Which events it wants. The same for the life of the value.
@@ -200,40 +202,43 @@ pub trait Writer: Send + Sync {
         Consistency::Application
     }
 
-    /// What it owns, now (`CVssWriter::OnIdentify`).
+    /// What it owns, now (`CVssWriter::OnIdentify`, `CVssWriterEx::OnIdentifyEx`).
     async fn identify(&self) -> Result<WriterMetadata, WriterFailure>;
 
-    /// A backup of the named components is coming.
+    /// A backup of the named components is coming (`CVssWriter::OnPrepareBackup`).
     async fn prepare_for_backup(&self, event: &SetEvent) -> Result<(), WriterFailure> {
         let _ = event;
         Ok(())
     }
 
-    /// Do all slow work: checkpoint, flush, rotate.
+    /// Do all slow work: checkpoint, flush, rotate (`CVssWriter::OnPrepareSnapshot`).
     async fn prepare_for_snapshot(&self, event: &SetEvent) -> Result<(), WriterFailure> {
         let _ = event;
         Ok(())
     }
 
-    /// Bring the data to a state that can be copied and keep it there.
+    /// Bring the data to a state that can be copied and keep it there
+    /// (`CVssWriter::OnFreeze`).
     async fn freeze(&self, event: &SetEvent) -> Result<(), WriterFailure> {
         let _ = event;
         Ok(())
     }
 
-    /// Go on. An error here means that the frozen state did not last.
+    /// Go on (`CVssWriter::OnThaw`). An error here means that the frozen state did not
+    /// last.
     async fn thaw(&self, event: &SetEvent) -> Result<(), WriterFailure> {
         let _ = event;
         Ok(())
     }
 
-    /// The copies exist; an error here still fails the set.
+    /// The copies exist (`CVssWriter::OnPostSnapshot`); an error here still fails the
+    /// set.
     async fn post_snapshot(&self, event: &SetEvent) -> Result<(), WriterFailure> {
         let _ = event;
         Ok(())
     }
 
-    /// The requester's backup ended.
+    /// The requester's backup ended (`CVssWriter::OnBackupComplete`).
     async fn backup_complete(
         &self,
         event: &SetEvent,
@@ -257,12 +262,12 @@ pub trait Writer: Send + Sync {
         Ok(())
     }
 
-    /// The session ended.
+    /// The session ended (`CVssWriter::OnBackupShutdown`).
     async fn backup_shutdown(&self, session: SessionId) {
         let _ = session;
     }
 
-    /// The set failed. May come at any point after PrepareForBackup, also when
+    /// The set failed (`CVssWriter::OnAbort`). May come at any point after PrepareForBackup, also when
     /// this writer had answered nothing yet, and must undo a Freeze.
     async fn abort(&self, event: &SetEvent) {
         let _ = event;

@@ -8,8 +8,8 @@ use super::{
     state::State,
 };
 use crate::BackupOutcome;
-use std::path::Path;
-use umbra_documents::{BackupSet, Component, Term, WriterMetadata};
+use std::{path::Path, sync::Arc};
+use umbra_documents::{BackupSelection, BackupSet, ComponentAt, SelectionError, Standing, Term};
 use umbra_model::{
     BackupType, Context, ProviderId, SetId, ShadowCopyId, ShadowCopySet, Volume, VssCode, VssError,
     VssResult,
@@ -106,6 +106,14 @@ impl BackupComponents {
         Ok(BackupComponent::new(self, address))
     }
 
+    /// Adds every component of every writer: those that must be in every backup, and
+    /// the topmost ones that may be added; the others come with them. Gives what was
+    /// added.
+    pub fn add_everything(&self) -> VssResult<Vec<ComponentAddress>> {
+        let mut call = self.call(Call::AddComponent)?;
+        call.state().add_everything()
+    }
+
     /// Adds what the components that were added cannot do without: the components
     /// of their writers that must be in every backup, and what they depend on at other
     /// writers. Gives what was added ("Overview of the Backup Discovery Phase",
@@ -149,7 +157,8 @@ impl BackupComponents {
     }
 
     /// Starts a set (`StartSnapshotSet`); waits while another is being made. After a
-    /// set that failed, gives up what is left of it and starts over.
+    /// set that failed it starts over, unless [`BackupComponents::abort_backup`] has
+    /// ended the backup. VSS asks for a new object then.
     ///
     /// # Errors
     ///
@@ -157,10 +166,7 @@ impl BackupComponents {
     /// `VSS_E_UNSUPPORTED_CONTEXT` in `VSS_CTX_ALL`.
     pub async fn start_snapshot_set(&self) -> VssResult<SetId> {
         let mut call = self.call(Call::StartSnapshotSet)?;
-        let (phase, context) = {
-            let state = call.state();
-            (state.phase, state.context)
-        };
+        let context = call.state().context;
         if context == Context::All {
             return Err(VssError::new(
                 VssCode::UnsupportedContext,
@@ -168,11 +174,7 @@ impl BackupComponents {
                  choose one such as VSS_CTX_BACKUP",
             ));
         }
-        let requester = &call.session().requester;
-        if phase == Phase::BackupFailed {
-            fine_where_over(requester.abort_backup().await)?;
-        }
-        let set = requester.start_snapshot_set().await?;
+        let set = call.session().requester.start_snapshot_set().await?;
         let mut state = call.state();
         state.components.document_mut().snapshot_set_id = Some(set);
         state.is_prepared = false;
@@ -212,7 +214,7 @@ impl BackupComponents {
     }
 
     /// Tells the writers of the backup (`PrepareForBackup`); they add to the document.
-    /// After a failure the set is given up; see
+    /// When a writer fails the set is given up; see
     /// [`BackupComponents::abort_backup`].
     ///
     /// # Errors
@@ -337,40 +339,68 @@ impl State {
     fn add(&mut self, address: &ComponentAddress) -> VssResult<()> {
         let at = self.selection(Call::AddComponent)?.add(&address.choice())?;
         let gathered = self.gathered(Call::AddComponent)?;
-        let writer = std::sync::Arc::clone(&gathered.writers[at.writer]);
+        let writer = Arc::clone(&gathered.writers[at.writer]);
         self.components
             .add(&writer, &writer.components[at.component]);
         Ok(())
     }
 
+    fn add_everything(&mut self) -> VssResult<Vec<ComponentAddress>> {
+        // A copy, so that nothing is added where something cannot be.
+        let mut selection = self.selection(Call::AddComponent)?.clone();
+        let writers = Arc::clone(selection.writers());
+        let mut added = Vec::new();
+        for (writer, known) in writers.writers().iter().enumerate() {
+            for component in 0..known.tree().len() {
+                let is_topmost = matches!(
+                    known.tree().standing(component),
+                    Standing::Required | Standing::Selectable
+                );
+                let at = ComponentAt { writer, component };
+                if !is_topmost {
+                    continue;
+                }
+                match selection.add_at(at) {
+                    Ok(()) => added.push(at),
+                    Err(SelectionError::AlreadyAdded { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        self.selection = Some(selection);
+        self.put_in_document(&added)
+    }
+
     fn add_what_is_needed(&mut self) -> VssResult<Vec<ComponentAddress>> {
         let added = self.selection(Call::AddComponent)?.add_what_is_needed();
+        self.put_in_document(&added)
+    }
+
+    fn put_in_document(&mut self, added: &[ComponentAt]) -> VssResult<Vec<ComponentAddress>> {
         let writers = self.gathered(Call::AddComponent)?.writers.clone();
-        let component = |at: &umbra_documents::ComponentAt| -> (&WriterMetadata, &Component) {
-            let writer = &writers[at.writer];
-            (writer, &writer.components[at.component])
-        };
         let mut addresses = Vec::with_capacity(added.len());
-        for (writer, component) in added.iter().map(component) {
+        for at in added {
+            let writer = &writers[at.writer];
+            let component = &writer.components[at.component];
             self.components.add(writer, component);
             addresses.push(ComponentAddress::of(writer, component));
         }
         Ok(addresses)
     }
 
-    fn selection(&mut self, call: Call) -> VssResult<&mut umbra_documents::BackupSelection> {
+    fn selection(&mut self, call: Call) -> VssResult<&mut BackupSelection> {
         let selection = self.selection.as_mut();
         selection.ok_or_else(|| bad_state(call, "GatherWriterMetadata, and no FreeWriterMetadata,"))
     }
 
-    /// After a failure other than a call in the wrong order, the set is given up.
+    /// After a failure other than a call in the wrong order, the set may have been
+    /// given up; the service knows.
     fn or_failed<T>(&mut self, result: VssResult<T>) -> VssResult<T> {
         if let Err(error) = &result
             && error.code() != VssCode::BadState
         {
             self.phase = Phase::BackupFailed;
             self.is_prepared = false;
-            self.components.document_mut().snapshot_set_id = None;
         }
         result
     }
@@ -381,5 +411,151 @@ fn fine_where_over(aborted: VssResult<()>) -> VssResult<()> {
     match aborted {
         Err(error) if error.code() == VssCode::BadState => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backup_components::gather::Gathered;
+    use umbra_documents::{Component, Dependency, Selectable, WriterIdentity, WriterMetadata};
+    use umbra_model::{ComponentType, WriterId, WriterInstanceId};
+
+    const MAIL: WriterId = WriterId::from_u128(1);
+    const DIRECTORY: WriterId = WriterId::from_u128(2);
+
+    fn component(path: &str, name: &str, selectable: Selectable) -> Component {
+        Component {
+            logical_path: Some(path.to_owned()).filter(|path| !path.is_empty()),
+            selectable,
+            ..Component::file_group(name)
+        }
+    }
+
+    fn gathered() -> State {
+        let writer = |id, components| WriterMetadata {
+            components,
+            ..WriterMetadata::new(WriterIdentity::new(
+                id,
+                WriterInstanceId::random(),
+                "writer",
+            ))
+        };
+        let users = Component {
+            dependencies: vec![Dependency {
+                writer: DIRECTORY,
+                logical_path: None,
+                name: "people".into(),
+            }],
+            ..component("", "users", Selectable::Yes)
+        };
+        let writers = [
+            writer(
+                MAIL,
+                vec![
+                    users,
+                    component("users", "ann", Selectable::No),
+                    component("users", "bob", Selectable::Yes),
+                    component("", "settings", Selectable::No),
+                ],
+            ),
+            writer(DIRECTORY, vec![component("", "people", Selectable::Yes)]),
+        ];
+        let mut state = State::new();
+        let gathered = Gathered::new(writers.into_iter().map(Arc::new).collect(), Vec::new());
+        state.selection = Some(BackupSelection::new(Arc::clone(&gathered.trees)));
+        state.gathered = Some(gathered);
+        state
+    }
+
+    fn mail(path: &str, name: &str) -> ComponentAddress {
+        ComponentAddress::new(MAIL, ComponentType::FileGroup, name).below(path)
+    }
+
+    /// "Working with Selectability for Backup".
+    #[test]
+    fn what_may_be_added_stands_in_the_document() {
+        let mut state = gathered();
+        let mut refused = |address: ComponentAddress| {
+            let error = state.add(&address).unwrap_err();
+            error.code().name()
+        };
+        assert_eq!(refused(mail("users", "ann")), "E_INVALIDARG");
+        assert_eq!(refused(mail("users", "eve")), "VSS_E_OBJECT_NOT_FOUND");
+        let nobody = ComponentAddress {
+            writer: WriterId::from_u128(9),
+            ..mail("", "users")
+        };
+        assert_eq!(refused(nobody), "VSS_E_OBJECT_NOT_FOUND");
+        let database = ComponentAddress {
+            component_type: ComponentType::Database,
+            ..mail("", "users")
+        };
+        assert_eq!(refused(database), "VSS_E_OBJECT_NOT_FOUND");
+        assert!(state.components.document().writers.is_empty());
+
+        state.add(&mail("", "users")).unwrap();
+        for twice in [mail("", "users"), mail("users", "bob")] {
+            let error = state.add(&twice).unwrap_err();
+            assert_eq!(error.code(), VssCode::ObjectAlreadyExists, "{error}");
+        }
+        let writers = &state.components.document().writers;
+        assert_eq!(writers.len(), 1);
+        assert_eq!(writers[0].components[0].full_path(), "users");
+    }
+
+    /// "Overview of the Backup Discovery Phase", "Dependencies between Components
+    /// Managed by Different Writers".
+    #[test]
+    fn what_is_needed_is_added_too() {
+        let mut state = gathered();
+        state.add(&mail("", "users")).unwrap();
+        let added = state.add_what_is_needed().unwrap();
+        let paths: Vec<_> = added.iter().map(ComponentAddress::full_path).collect();
+        assert_eq!(paths, ["settings", "people"]);
+        assert!(added.iter().all(|one| state.components.find(one).is_ok()));
+        assert_eq!(state.add_what_is_needed(), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn everything_is_what_is_topmost() {
+        let mut state = gathered();
+        state.add(&mail("", "settings")).unwrap();
+        let added = state.add_everything().unwrap();
+        let paths: Vec<_> = added.iter().map(ComponentAddress::full_path).collect();
+        assert_eq!(paths, ["users", "people"]);
+        assert_eq!(state.add_everything(), Ok(Vec::new()));
+
+        let mut state = gathered();
+        state.add(&mail("users", "bob")).unwrap();
+        let error = state.add_everything().unwrap_err();
+        assert_eq!(
+            error.code(),
+            VssCode::ObjectAlreadyExists,
+            "bob comes with users"
+        );
+        assert_eq!(state.components.document().writers[0].components.len(), 1);
+    }
+
+    #[test]
+    fn nothing_is_added_where_nobody_knows_the_writers() {
+        let mut state = State::new();
+        let error = state.add(&mail("", "users")).unwrap_err();
+        assert_eq!(error.code(), VssCode::BadState);
+        assert!(error.message().contains("GatherWriterMetadata"), "{error}");
+    }
+
+    #[test]
+    fn a_refused_call_leaves_the_set_and_a_failed_one_does_not() {
+        let fail = |code| {
+            let mut state = State::new();
+            state.phase = Phase::Prepared;
+            let result = state.or_failed::<()>(Err(VssError::new(code, "no")));
+            assert_eq!(result.unwrap_err().code(), code);
+            state.phase
+        };
+        assert_eq!(fail(VssCode::BadState), Phase::Prepared);
+        assert_eq!(fail(VssCode::WriterErrorRetryable), Phase::BackupFailed);
+        assert_eq!(fail(VssCode::AsyncCancelled), Phase::BackupFailed);
     }
 }

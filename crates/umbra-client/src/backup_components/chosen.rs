@@ -188,3 +188,110 @@ fn paths_of(writer: &WriterComponents) -> HashMap<Box<str>, usize> {
 fn path_of(component: &ChosenComponent) -> Box<str> {
     canonical_path(&component.full_path()).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+    use umbra_documents::WriterIdentity;
+    use umbra_model::ComponentType;
+
+    const WRITER: WriterId = WriterId::from_u128(1);
+    const NOW: WriterInstanceId = WriterInstanceId::from_u128(2);
+
+    fn writer(number: u128) -> WriterMetadata {
+        let instance = WriterInstanceId::from_u128(number);
+        WriterMetadata::new(WriterIdentity::new(WRITER, instance, "writer"))
+    }
+
+    fn below(path: &str, name: &str) -> Component {
+        Component {
+            logical_path: Some(path.into()),
+            ..Component::file_group(name)
+        }
+    }
+
+    fn address(name: &str) -> ComponentAddress {
+        ComponentAddress::new(WRITER, ComponentType::FileGroup, name)
+    }
+
+    #[test]
+    fn components_are_found_by_what_names_them() {
+        let mut chosen = ChosenComponents::default();
+        chosen.add(&writer(2), &Component::file_group("a"));
+        chosen.add(&writer(2), &below("p\\q", "b"));
+        chosen.add(&writer(3), &Component::file_group("a"));
+        chosen.add(&writer(3), &Component::file_group("a"));
+        assert_eq!(chosen.document().writers.len(), 2);
+        assert_eq!(chosen.document().writers[1].components.len(), 1);
+
+        let b = chosen.find(&address("b").below("\\p\\q\\")).unwrap();
+        assert_eq!(chosen.component(b).full_path(), "p\\q\\b");
+        let a = chosen.find(&address("a").of_instance(NOW)).unwrap();
+        assert_eq!(chosen.writer(a.writer).instance_id, NOW);
+
+        let fails = |address: ComponentAddress, expected: &str| {
+            let error = chosen.find(&address).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+            error.code().name()
+        };
+        let several = fails(address("a"), "several instances");
+        assert_eq!(several, "E_INVALIDARG");
+        let missing = fails(address("b"), "was not added to the backup");
+        assert_eq!(missing, "VSS_E_OBJECT_NOT_FOUND");
+        let database = ComponentAddress::new(WRITER, ComponentType::Database, "b").below("p\\q");
+        assert_eq!(
+            fails(database, "VSS_CT_FILEGROUP"),
+            "VSS_E_OBJECT_NOT_FOUND"
+        );
+    }
+
+    #[test]
+    fn a_component_moves_to_another_instance_with_all_that_is_set() {
+        let mut chosen = ChosenComponents::default();
+        for name in ["a", "b", "c"] {
+            chosen.add(&writer(3), &Component::file_group(name));
+        }
+        let b = chosen.find(&address("b")).unwrap();
+        chosen.component_mut(b).restore_options = Some("x".into());
+        let moved = chosen.move_to(b, NOW, BackupSchema::UNDEFINED);
+        assert_eq!(chosen.writer(moved.writer).instance_id, NOW);
+        assert_eq!(chosen.find(&address("b")), Ok(moved));
+        let options = chosen.component(moved).restore_options.as_deref();
+        assert_eq!(options, Some("x"));
+        let c = chosen.find(&address("c")).unwrap();
+        assert_eq!(chosen.component(c).name, "c", "those behind it are found");
+        let there = chosen.move_to(moved, NOW, BackupSchema::UNDEFINED);
+        assert_eq!(there, moved, "to where it is");
+    }
+
+    #[test]
+    fn a_document_that_was_read_is_the_same() {
+        let mut chosen = ChosenComponents::default();
+        chosen.add(&writer(2), &Component::file_group("a"));
+        chosen.add(&writer(3), &below("p", "b"));
+        let xml = chosen.document().to_xml().unwrap();
+        let document = BackupComponentsDocument::from_xml(xml.as_bytes()).unwrap();
+        let again = ChosenComponents::new(document);
+        assert_eq!(again.document(), chosen.document());
+        let b = address("b").below("p");
+        assert_eq!(again.find(&b), chosen.find(&b));
+    }
+
+    /// A way through all of them each time would take minutes.
+    #[test]
+    fn a_hundred_thousand_components_take_no_longer_each_than_ten() {
+        let begun = Instant::now();
+        let (one, many) = (writer(2), 100_000);
+        let mut chosen = ChosenComponents::default();
+        for number in 0..many {
+            chosen.add(&one, &below("p", &number.to_string()));
+        }
+        for number in 0..many {
+            let address = address(&number.to_string()).below("p");
+            assert!(chosen.find(&address).is_ok());
+        }
+        assert_eq!(chosen.document().writers[0].components.len(), many);
+        assert!(begun.elapsed() < Duration::from_secs(20));
+    }
+}

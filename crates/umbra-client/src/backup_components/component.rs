@@ -4,8 +4,8 @@ use super::{BackupComponents, ComponentAddress, chosen::Place, order::Call, stat
 use crate::BackupOutcome;
 use std::path::Path;
 use umbra_documents::{
-    AlternateLocation, ChosenComponent, Extra, NewTarget, Recursion, RestoreSelection,
-    SelectionError, Term, path_to_text,
+    AlternateLocation, ChosenComponent, Extra, NewTarget, Recursion, RestoreSelection, Term,
+    path_to_text,
 };
 use umbra_model::{
     BackupSchema, FileRestoreStatus, RollForwardType, VssCode, VssError, VssResult,
@@ -367,105 +367,11 @@ impl<'a> BackupComponent<'a> {
     }
 }
 
-impl State {
-    /// # Errors
-    ///
-    /// `VSS_E_OBJECT_NOT_FOUND` where no instance of the writer runs.
-    fn check_running(&self, address: &ComponentAddress) -> VssResult<()> {
-        let gathered = self.gathered(Call::SetSelectedForRestore)?;
-        if gathered.instances(address.writer).next().is_some() {
-            Ok(())
-        } else {
-            Err(self.not_running(address).into())
-        }
-    }
-
-    /// # Errors
-    ///
-    /// As [`BackupComponent::set_selected_for_restore_ex`].
-    fn check_may_move(
-        &self,
-        address: &ComponentAddress,
-        place: Place,
-        instance: WriterInstanceId,
-    ) -> VssResult<BackupSchema> {
-        let gathered = self.gathered(Call::SetSelectedForRestore)?;
-        let mut running = gathered.instances(address.writer);
-        let Some(target) = running.find(|writer| writer.identity.instance == instance) else {
-            return Err(self.not_running(address).into());
-        };
-        let supports = BackupSchema::WRITER_SUPPORTS_RESTORE_WITH_MOVE;
-        let from = self.components.writer(place.writer).instance_id;
-        // An instance that was started again has another id and the same name.
-        let name_then = self.stored.as_ref().and_then(|stored| {
-            let writer = stored.writer(address.writer, Some(from)).ok()?;
-            let identity = &stored.writers()[writer].metadata().identity;
-            Some(identity.instance_name.as_deref())
-        });
-        let is_same = match name_then {
-            _ if from == instance => true,
-            Some(name) => name == target.identity.instance_name.as_deref(),
-            None => gathered.instances(address.writer).count() == 1,
-        };
-        if is_same || target.backup_schema.contains(supports) {
-            Ok(target.backup_schema)
-        } else {
-            Err(not_supported(
-                Call::SetSelectedForRestore,
-                &target.identity.name,
-                supports,
-            ))
-        }
-    }
-
-    /// # Errors
-    ///
-    /// `VSS_E_NOT_SUPPORTED` where the writer's backup schema is without this.
-    fn check_schema(&self, call: Call, place: Place, needed: BackupSchema) -> VssResult<()> {
-        let chosen = self.components.writer(place.writer);
-        let running = self.gathered.as_ref().and_then(|gathered| {
-            let mut instances = gathered.instances(chosen.writer_id);
-            let exact = instances.find(|one| one.identity.instance == chosen.instance_id);
-            exact.or_else(|| gathered.instances(chosen.writer_id).next())
-        });
-        let (name, schema) = match running {
-            Some(writer) => (writer.identity.name.clone(), writer.backup_schema),
-            None => (
-                chosen.writer_id.to_string(),
-                chosen.backup_schema.unwrap_or_default(),
-            ),
-        };
-        if schema.contains(needed) {
-            Ok(())
-        } else {
-            Err(not_supported(call, &name, needed))
-        }
-    }
-
-    fn not_running(&self, address: &ComponentAddress) -> SelectionError {
-        SelectionError::WriterNotRunning {
-            writer: address.writer.to_string(),
-        }
-    }
-}
-
 fn select(component: &mut ChosenComponent, choice: RestoreChoice) {
     component.selected_for_restore = Some(choice == RestoreChoice::Selected);
     if choice == RestoreChoice::NotSelected {
         component.restore_subcomponents.clear();
     }
-}
-
-fn not_supported(call: Call, writer: &str, needed: BackupSchema) -> VssError {
-    let names: Vec<_> = needed.names().collect();
-    VssError::new(
-        VssCode::NotSupported,
-        format!(
-            "{call:?} was called for the writer {writer:?}, whose backup schema is without {}; \
-             restore without it",
-            names.join(" and ")
-        ),
-    )
 }
 
 fn check_location(call: Call, location: &AlternateLocation) -> VssResult<()> {

@@ -12,6 +12,7 @@ mod state;
 mod status;
 mod unavailable;
 mod vss_async;
+mod writer_checks;
 mod writer_filter;
 
 pub use address::ComponentAddress;

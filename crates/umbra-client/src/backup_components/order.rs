@@ -20,7 +20,8 @@ pub(super) enum Phase {
     SetMade,
     /// Writers were told how it ended.
     BackupEnded,
-    /// PrepareForBackup or DoSnapshotSet failed or was cancelled.
+    /// PrepareForBackup or DoSnapshotSet failed or was cancelled. Whether anything is
+    /// left of the set is known to the service, which answers accordingly.
     BackupFailed,
     /// Given up by the requester.
     Aborted,
@@ -79,8 +80,8 @@ calls! {
     SetBackupOptions in BackupGathered | SetStarted | BackupFailed;
     SetPreviousBackupStamp in BackupGathered | SetStarted | BackupFailed | RestoreGathered;
     StartSnapshotSet in Backup | BackupGathered | BackupFailed;
-    AddToSnapshotSet in SetStarted;
-    PrepareForBackup in SetStarted;
+    AddToSnapshotSet in SetStarted | BackupFailed;
+    PrepareForBackup in SetStarted | BackupFailed;
     DoSnapshotSet in SetStarted | Prepared;
     Surface in SetMade | BackupEnded;
     SetBackupSucceeded in SetMade;
@@ -156,7 +157,7 @@ fn expected(phase: Phase) -> &'static str {
         Phase::Prepared => "DoSnapshotSet",
         Phase::SetMade => "SetBackupSucceeded or BackupComplete",
         Phase::BackupEnded => "SaveAsXML or the end of the session",
-        Phase::BackupFailed => "AbortBackup, or StartSnapshotSet to try again,",
+        Phase::BackupFailed => "AbortBackup, or a new attempt,",
         Phase::Aborted => "the end of the session",
         Phase::Restore => "SetRestoreState or GatherWriterMetadata",
         Phase::RestoreGathered => "SetSelectedForRestore or PreRestore",
@@ -283,6 +284,8 @@ mod tests {
                 &[
                     AbortBackup,
                     StartSnapshotSet,
+                    AddToSnapshotSet,
+                    PrepareForBackup,
                     AddComponent,
                     SetBackupOptions,
                     SetPreviousBackupStamp,

@@ -14,6 +14,9 @@ pub struct WriterStatus {
     pub state: WriterState,
     /// Why it failed, with a `VSS_E_WRITERERROR_...` code and what it said.
     pub failure: Option<VssError>,
+    /// The writer's own code for it; what it said of it is the error's message
+    /// (`IVssBackupComponentsEx3::GetWriterStatusEx`).
+    pub application_code: Option<u32>,
 }
 
 /// Whether it helps to try again after a writer failed.
@@ -55,6 +58,7 @@ impl From<WriterReport> for WriterStatus {
             writer: report.metadata.identity,
             state: report.state,
             failure: report.failure,
+            application_code: report.application_code,
         }
     }
 }
@@ -92,6 +96,7 @@ mod tests {
             writer: WriterIdentity::new(id, WriterInstanceId::from_u128(2), "writer"),
             state: WriterState::FailedAtFreeze,
             failure: code.map(|code| VssError::new(code, "no")),
+            application_code: None,
         }
     }
 

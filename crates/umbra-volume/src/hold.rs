@@ -35,6 +35,7 @@ use crate::{
     stacking,
 };
 use crew::Crew;
+pub use grace_periods::GracePeriodPolicy;
 use grace_periods::GracePeriods;
 use guardian::Guardian;
 use memory_lock::MemoryLock;
@@ -68,6 +69,7 @@ pub(crate) fn prepare(
     volumes: Vec<HoldVolume>,
     limits: HoldLimits,
     guardian: &GuardianCommand,
+    policy: GracePeriodPolicy,
     mounts: &[Mount],
 ) -> VssResult<LinuxHold> {
     if volumes.len() > MOST_VOLUMES {
@@ -125,7 +127,7 @@ pub(crate) fn prepare(
         limits,
         board,
         guardian,
-        grace_periods: GracePeriods::open(),
+        grace_periods: GracePeriods::open(policy),
         _memory: memory,
     })
 }

@@ -23,7 +23,9 @@ mod superblock;
 mod volumes;
 
 pub use file_system_uuid::FileSystemUuid;
-pub use hold::{BareHold, GUARDIAN_ARGUMENT, GuardianCommand, bare_hold, guardian_main};
+pub use hold::{
+    BareHold, GUARDIAN_ARGUMENT, GracePeriodPolicy, GuardianCommand, bare_hold, guardian_main,
+};
 pub use linux_volumes::LinuxVolumes;
 pub use volumes::{
     Commit, HoldLimits, HoldReport, HoldVolume, PreparedHold, VolumeHold, VolumeListing, Volumes,

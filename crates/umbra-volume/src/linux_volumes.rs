@@ -1,7 +1,8 @@
 //! The machine's storage as the service asks for it.
 
 use crate::{
-    GuardianCommand, HoldLimits, HoldVolume, PreparedHold, VolumeListing, Volumes,
+    GracePeriodPolicy, GuardianCommand, HoldLimits, HoldVolume, PreparedHold, VolumeListing,
+    Volumes,
     discovery::{self, Machine, NotAVolume, Place},
     hold,
     mount_table::{self, Mount},
@@ -17,12 +18,25 @@ use umbra_model::{DeviceNumber, Volume, VssCode, VssError, VssResult};
 #[derive(Debug, Clone)]
 pub struct LinuxVolumes {
     guardian: GuardianCommand,
+    grace_periods: GracePeriodPolicy,
 }
 
 impl LinuxVolumes {
     /// The machine's volumes; holds are watched by this guardian.
     pub fn new(guardian: GuardianCommand) -> Self {
-        Self { guardian }
+        Self {
+            guardian,
+            grace_periods: GracePeriodPolicy::default(),
+        }
+    }
+
+    /// The same; whether holds have the kernel hurry is up to this policy.
+    #[must_use]
+    pub fn with_grace_periods(self, grace_periods: GracePeriodPolicy) -> Self {
+        Self {
+            grace_periods,
+            ..self
+        }
     }
 
     fn look(&self) -> VssResult<Machine> {
@@ -112,7 +126,13 @@ impl Volumes for LinuxVolumes {
         limits: HoldLimits,
     ) -> VssResult<Box<dyn PreparedHold>> {
         let machine = self.look()?;
-        let hold = hold::prepare(volumes, limits, &self.guardian, &machine.mounts)?;
+        let hold = hold::prepare(
+            volumes,
+            limits,
+            &self.guardian,
+            self.grace_periods,
+            &machine.mounts,
+        )?;
         Ok(Box::new(hold))
     }
 }

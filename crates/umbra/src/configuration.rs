@@ -4,16 +4,46 @@ use crate::{exit::ExitKind, failure::Failure, root::Root};
 use serde::{Deserialize, Deserializer, de};
 use std::{fmt, io, path::Path, time::Duration};
 use umbra_service::Limits;
+use umbra_volume::GracePeriodPolicy;
 
 /// What an administrator can set. Whatever is not in the file has its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Configuration {
     /// How long things may take.
     pub limits: Limits,
+    /// How file systems are held.
+    pub hold: Hold,
     /// Who may do what.
     pub access: Access,
     /// What is logged.
     pub log: Log,
+}
+
+/// How file systems are held.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Hold {
+    /// Whether the kernel hurries meanwhile (`/sys/kernel/rcu_expedited`).
+    pub expedite_grace_periods: bool,
+}
+
+impl Default for Hold {
+    fn default() -> Self {
+        Self {
+            expedite_grace_periods: true,
+        }
+    }
+}
+
+impl Hold {
+    /// What the hold is told.
+    pub fn grace_periods(&self) -> GracePeriodPolicy {
+        if self.expedite_grace_periods {
+            GracePeriodPolicy::Expedite
+        } else {
+            GracePeriodPolicy::LeaveAlone
+        }
+    }
 }
 
 /// Who may do what.
@@ -75,6 +105,7 @@ pub enum LogLevel {
 #[serde(default, deny_unknown_fields)]
 struct File {
     limits: LimitsSection,
+    hold: Hold,
     access: Access,
     log: Log,
 }
@@ -105,6 +136,8 @@ limits_section!(
     thaw,
     post_snapshot,
     backup_complete,
+    pre_restore,
+    post_restore,
     backup_shutdown,
     abort,
     freeze_to_thaw,
@@ -185,6 +218,7 @@ impl Configuration {
         }
         Ok(Self {
             limits,
+            hold: file.hold,
             access: file.access,
             log: file.log,
         })
@@ -249,6 +283,7 @@ mod tests {
     fn reads_every_section() {
         let read = parse(
             "[limits]\nhold = \"5s\"\nstall = \"500ms\"\nfreeze = \"1min 30s\"\n\
+             [hold]\nexpedite_grace_periods = false\n\
              [access]\ngroup = \"wheel\"\nwriters = [\"postgres\", 1000]\n\
              [log]\nlevel = \"debug\"\n",
         )
@@ -257,6 +292,7 @@ mod tests {
         assert_eq!(read.limits.stall, Duration::from_millis(500));
         assert_eq!(read.limits.freeze, Duration::from_secs(90));
         assert_eq!(read.limits.thaw, Limits::default().thaw);
+        assert_eq!(read.hold.grace_periods(), GracePeriodPolicy::LeaveAlone);
         assert_eq!(read.access.group, "wheel");
         assert_eq!(
             read.access.writers,

@@ -56,7 +56,10 @@ pub fn service(root: &Root, configuration: &Configuration) -> Result<Service, Fa
     let writers = WritersConfig::load(&root.writers_folder())
         .map_err(|error| Failure::of_kind(ExitKind::BadConfiguration, error))?;
     Ok(Service::new(ServiceParts {
-        volumes: Arc::new(LinuxVolumes::new(GuardianCommand::this_program())),
+        volumes: Arc::new(
+            LinuxVolumes::new(GuardianCommand::this_program())
+                .with_grace_periods(configuration.hold.grace_periods()),
+        ),
         providers: umbra_providers::in_box(),
         writer_sources: umbra_writers::in_box(&writers),
         directory: StateDirectory {

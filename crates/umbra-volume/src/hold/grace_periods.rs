@@ -5,7 +5,8 @@
 //! On a quiet machine each takes ten milliseconds and more, and that is nearly
 //! all of a plain freeze. The kernel can be asked to hurry them along
 //! (`/sys/kernel/rcu_expedited`, see its `Documentation/RCU`), at the price of a
-//! few interrupts on every processor. Umbra asks while it freezes, and no longer.
+//! few interrupts on every processor. Umbra asks while it freezes, and no longer;
+//! where those interrupts matter, on real-time machines, not at all.
 
 use super::shared::Board;
 use std::{
@@ -16,14 +17,29 @@ use std::{
 
 const CONTROL: &str = "/sys/kernel/rcu_expedited";
 
+/// Whether the kernel hurries while file systems are frozen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum GracePeriodPolicy {
+    /// It does: holds are as short as they can be.
+    #[default]
+    Expedite,
+    /// It does as it always does: no processor is interrupted for a hold.
+    LeaveAlone,
+}
+
 /// The kernel's switch, where there is one that this process may use.
 #[derive(Debug)]
 pub(super) struct GracePeriods(Option<File>);
 
 impl GracePeriods {
     /// Opens the switch; later nothing needs to be opened.
-    pub fn open() -> Self {
-        Self(OpenOptions::new().read(true).write(true).open(CONTROL).ok())
+    pub fn open(policy: GracePeriodPolicy) -> Self {
+        Self(match policy {
+            GracePeriodPolicy::Expedite => {
+                OpenOptions::new().read(true).write(true).open(CONTROL).ok()
+            }
+            GracePeriodPolicy::LeaveAlone => None,
+        })
     }
 
     /// Has the kernel hurry until the value returned is dropped; unless somebody
@@ -66,5 +82,19 @@ pub(super) struct Expedited<'a> {
 impl Drop for Expedited<'_> {
     fn drop(&mut self) {
         self.grace_periods.restore(self.board);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hold::shared::SharedBoard;
+
+    #[test]
+    fn a_kernel_that_is_left_alone_is_asked_nothing() {
+        let board = SharedBoard::new().unwrap();
+        let grace_periods = GracePeriods::open(GracePeriodPolicy::LeaveAlone);
+        let _expedited = grace_periods.expedite(&board);
+        assert_eq!(board.expedited.load(SeqCst), 0);
     }
 }

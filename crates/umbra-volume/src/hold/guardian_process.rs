@@ -7,7 +7,7 @@
 
 use super::{
     freeze,
-    grace_periods::GracePeriods,
+    grace_periods::{GracePeriodPolicy, GracePeriods},
     guardian::{ARM, ARMED, INTRODUCTION, LONGEST, MOST_DESCRIPTORS, READY},
     memory_lock,
     shared::{Ice, Phase, SharedBoard, now},
@@ -176,7 +176,7 @@ impl Guardian {
         Ok(Self {
             charge,
             service,
-            grace_periods: GracePeriods::open(),
+            grace_periods: GracePeriods::open(GracePeriodPolicy::Expedite),
             thawers,
             beat: 0,
             beat_at: now(),

@@ -231,6 +231,32 @@ fn dependencies_are_told_of_restores_too() {
     assert_eq!(set.included().count(), 11 + 2);
 }
 
+#[test]
+fn long_logical_paths_cost_no_more_than_their_length() {
+    let deep = "a\\".repeat(1_000_000);
+    let mut one = writer(1, &[("a", "", 'Y', 'N'), ("end", "", 'N', 'N')]);
+    one.components[1].logical_path = Some(deep);
+    for depth in 1..2_000 {
+        let mut component = one.components[0].clone();
+        component.logical_path = Some("a\\".repeat(depth));
+        one.components.push(component);
+    }
+    let start = Instant::now();
+    let trees = WriterTrees::from_iter([one]);
+    let mut selection = BackupSelection::new(trees.into());
+    selection.add_everything();
+    let set = selection.backup_set();
+    assert!(matches!(
+        set.writers[0].components[1].inclusion,
+        Inclusion::Implicit { .. }
+    ));
+    assert_eq!(set.included().count(), 2_001);
+    let tree = selection.writers().writers()[0].tree();
+    assert_eq!(tree.ancestors(1).count(), 2_000);
+    let taken = start.elapsed();
+    assert!(taken < Duration::from_secs(20), "{taken:?}");
+}
+
 /// `MyWriter` with the files of each component in a folder of its own.
 fn with_files() -> WriterMetadata {
     let mut mine = writer(1, MY_WRITER);

@@ -6,8 +6,9 @@ mod trees;
 use proptest::{collection::vec, prelude::*};
 use trees::*;
 use umbra_documents::{
-    BackupComponentsDocument, BackupSelection, BackupSet, Component, ComponentAt, DependencyStatus,
-    Inclusion, LeftOut, RestoreSelection, Standing, WriterMetadata, WriterTrees,
+    BackupComponentsDocument, BackupSelection, BackupSet, Component, ComponentAt, ComponentChoice,
+    DependencyStatus, Inclusion, LeftOut, RestoreInclusion, RestoreSelection, Standing,
+    WriterMetadata, WriterTrees,
 };
 
 /// Writers with trees of a few names, so that many stand below each other, and
@@ -200,6 +201,76 @@ proptest! {
                 if let Inclusion::LeftOut(reason) = &component.inclusion {
                     prop_assert!(reason.is_hindrance(), "{}: {reason}", component.path);
                     prop_assert_ne!(reason, &LeftOut::RequiredNotChosen);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_restore_brings_what_was_selected_and_no_more(
+        writers in writers(), add in places(), below in places(),
+    ) {
+        let trees = WriterTrees::from_iter(writers);
+        let mut backup = BackupSelection::new(trees.clone().into());
+        let mut added = Vec::new();
+        for at in there(&trees, &add) {
+            if backup.add_at(at).is_ok() {
+                added.push(at);
+            }
+        }
+        let in_backup = backup.backup_set();
+        let mut document = BackupComponentsDocument::new();
+        document.writers = in_backup.writer_components(&trees);
+        let restore = RestoreSelection::of_stored(&trees);
+        let choose = |at: ComponentAt| {
+            let one = trees.component(at);
+            ComponentChoice {
+                writer: class(at.writer as u128),
+                instance: None,
+                kind: None,
+                logical_path: one.logical_path.as_deref(),
+                name: &one.name,
+            }
+        };
+        // Every second component, and of these whatever can be chosen below them.
+        for at in added.iter().step_by(2) {
+            restore.select(&mut document, &choose(*at)).unwrap();
+            for sub in there(&trees, &below) {
+                let one = trees.component(sub);
+                let path = one.logical_path.as_deref();
+                let _ = restore.add_subcomponent(&mut document, &choose(*at), path, &one.name);
+            }
+        }
+        let set = restore.restore_set(&document);
+        for at in set.included() {
+            prop_assert!(in_backup.is_included(at), "{at:?}");
+        }
+        let all: usize = set.writers.iter().map(|writer| writer.components.len()).sum();
+        prop_assert_eq!(all, in_backup.included().count());
+        for writer in &set.writers {
+            let find = |path: &str| {
+                let mut components = writer.components.iter();
+                components.find(|one| one.path == path).unwrap()
+            };
+            for component in &writer.components {
+                match &component.inclusion {
+                    RestoreInclusion::Explicit => prop_assert!(writer.takes_part()),
+                    RestoreInclusion::Subcomponent { of } => {
+                        prop_assert!(stands_above(of, &component.path));
+                        prop_assert!(!find(of).inclusion.is_included());
+                        let at = component.at.unwrap();
+                        prop_assert!(trees.component(at).selectable_for_restore.is_yes());
+                    }
+                    RestoreInclusion::Implicit { with } => {
+                        prop_assert!(stands_above(with, &component.path));
+                        let above = &find(with).inclusion;
+                        let is_chosen = matches!(
+                            above,
+                            RestoreInclusion::Explicit | RestoreInclusion::Subcomponent { .. }
+                        );
+                        prop_assert!(is_chosen, "{}: {above:?}", component.path);
+                    }
+                    RestoreInclusion::NotRestored(_) => {}
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! The components of one writer as a tree.
 
-use super::logical_path::{above, canonical_path};
+use super::logical_path::{SEPARATOR, canonical_path, is_above};
 use crate::Component;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -71,10 +71,7 @@ impl ComponentTree {
         for (index, path) in full_paths.iter().enumerate() {
             places.entry(path.clone().into_boxed_str()).or_insert(index);
         }
-        let parents: Vec<Option<usize>> = full_paths
-            .iter()
-            .map(|path| above(path).find_map(|path| places.get(path).copied()))
-            .collect();
+        let parents = parents(&full_paths);
         let mut children = vec![Vec::new(); components.len()];
         let mut roots = Vec::new();
         for (index, parent) in parents.iter().enumerate() {
@@ -200,6 +197,29 @@ impl ComponentTree {
     pub fn required(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.len()).filter(|component| self.standing(*component) == Standing::Required)
     }
+}
+
+/// For each of these paths, the nearest above it. The time depends on the length of
+/// the paths only, however many elements they have.
+fn parents(paths: &[String]) -> Vec<Option<usize>> {
+    // Element by element, so that each is directly before what stands below it; of
+    // two with the same path the first is the one that others stand below.
+    let mut sorted: Vec<usize> = (0..paths.len()).collect();
+    sorted.sort_by(|a, b| {
+        let (one, other) = (paths[*a].split(SEPARATOR), paths[*b].split(SEPARATOR));
+        one.cmp(other).then(b.cmp(a))
+    });
+    let mut parents = vec![None; paths.len()];
+    let mut above: Vec<usize> = Vec::new();
+    for index in sorted {
+        while above
+            .pop_if(|upper| !is_above(&paths[*upper], &paths[index]))
+            .is_some()
+        {}
+        parents[index] = above.last().copied();
+        above.push(index);
+    }
+    parents
 }
 
 #[derive(Clone, Copy)]

@@ -23,12 +23,11 @@ pub fn canonical_path(path: &str) -> Cow<'_, str> {
     Cow::Owned(elements.join("\\"))
 }
 
-/// The paths above a canonical one, nearest first; not the root.
-pub(super) fn above(path: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(Some(path), |path| {
-        path.rsplit_once(SEPARATOR).map(|(above, _)| above)
-    })
-    .skip(1)
+/// Whether one canonical path leads to another. The root leads nowhere: no component
+/// stands there.
+pub(super) fn is_above(upper: &str, lower: &str) -> bool {
+    let rest = lower.strip_prefix(upper);
+    !upper.is_empty() && rest.is_some_and(|rest| rest.starts_with(SEPARATOR))
 }
 
 #[cfg(test)]
@@ -53,9 +52,17 @@ mod tests {
     }
 
     #[test]
-    fn paths_above_come_nearest_first() {
-        assert_eq!(above("a\\b\\c").collect::<Vec<_>>(), ["a\\b", "a"]);
-        assert_eq!(above("a").count(), 0);
-        assert_eq!(above("").count(), 0);
+    fn paths_lead_to_others_element_by_element() {
+        assert!(is_above("a", "a\\b\\c"));
+        assert!(is_above("a\\b", "a\\b\\c"));
+        for (upper, lower) in [
+            ("a", "a"),
+            ("a", "ab\\c"),
+            ("", "a"),
+            ("", "\\a"),
+            ("b", "a\\b"),
+        ] {
+            assert!(!is_above(upper, lower), "{upper:?} {lower:?}");
+        }
     }
 }

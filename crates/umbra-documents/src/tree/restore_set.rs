@@ -30,6 +30,7 @@ pub struct WriterInRestore {
     pub components: Vec<ComponentInRestore>,
     /// What the restored components need of other writers.
     pub dependencies: Vec<DependencyState>,
+    takes_part: bool,
 }
 
 /// A component of a backup, and whether it is restored.
@@ -124,16 +125,15 @@ impl fmt::Display for NotRestored {
 }
 
 impl WriterInRestore {
-    /// Whether any component of it is restored. A writer of which none is selected
+    /// Whether any component of it is selected for restore. A writer of which none is
     /// gets no events ("Use of Components by the Requester").
     pub fn takes_part(&self) -> bool {
-        let mut components = self.components.iter();
-        components.any(|component| component.inclusion.is_included())
+        self.takes_part
     }
 
     /// The events that it gets from now on, where it subscribed so.
     pub fn events(&self, mask: SubscribeMask) -> Vec<WriterEvent> {
-        WriterEvent::of(&WriterEvent::RESTORE, self.takes_part(), mask)
+        WriterEvent::of(&WriterEvent::RESTORE, self.takes_part, mask)
     }
 
     /// What the restored components depend on and does not take part.
@@ -259,5 +259,6 @@ fn writer_in_restore(stored: &WriterTrees, writer: &WriterComponents) -> WriterI
         name: index.map(|index| stored.writers()[index].name().to_owned()),
         components,
         dependencies: Vec::new(),
+        takes_part,
     }
 }

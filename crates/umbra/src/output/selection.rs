@@ -193,7 +193,10 @@ impl SelectedWriterView {
             (false, false) => "\n",
         });
         if self.name.is_none() {
-            text.push_str("  what comes with its components is not known: its Writer Metadata Document is missing\n");
+            text.push_str(
+                "  what comes with its components is not known: its Writer Metadata Document is not \
+                 among the files\n",
+            );
         }
         if !nobody_asked {
             let rows = self.components.iter().map(|component| {

@@ -1,7 +1,7 @@
 //! Which writers, and which of their components, a Backup Components Document
 //! speaks of.
 
-use crate::{kept_document::KeptDocument, writers::Gathering};
+use crate::{kept_document::Part, writers::Gathering};
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -59,12 +59,12 @@ impl Choice {
     /// `VSS_E_OBJECT_NOT_FOUND` for a writer or a component that is not there, a
     /// writer's failure at Identify, or what stands against adding a component
     /// ([`BackupSelection::add_at`]).
-    pub(crate) fn find(document: &KeptDocument, gathering: &Gathering) -> VssResult<Self> {
+    pub(crate) fn find(parts: &[Part], gathering: &Gathering) -> VssResult<Self> {
         let trees = gathering.trees();
         let mut selection = BackupSelection::new(Arc::clone(trees));
-        let owners = Owners::new(document, trees);
+        let owners = Owners::new(parts, trees);
         let mut of = HashMap::new();
-        for (part, one) in document.parts().iter().enumerate() {
+        for (part, one) in parts.iter().enumerate() {
             one.chosen.with(|components| {
                 let components = components.map_or(&[][..], |all| &all.components);
                 if components.is_empty() {
@@ -139,8 +139,8 @@ pub(crate) struct Owners<'a> {
 }
 
 impl<'a> Owners<'a> {
-    pub(crate) fn new(document: &KeptDocument, trees: &'a WriterTrees) -> Self {
-        let parts = document.parts().iter();
+    pub(crate) fn new(parts: &[Part], trees: &'a WriterTrees) -> Self {
+        let parts = parts.iter();
         let named = parts.filter_map(|part| exact(trees, part.writer, part.instance));
         Self {
             trees,

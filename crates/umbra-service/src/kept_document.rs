@@ -18,7 +18,8 @@ pub(crate) struct KeptDocument {
     parts: Vec<Part>,
 }
 
-/// What was chosen of one writer.
+/// What was chosen of one writer. Clones are the same part.
+#[derive(Clone)]
 pub(crate) struct Part {
     pub(crate) writer: WriterId,
     pub(crate) instance: WriterInstanceId,

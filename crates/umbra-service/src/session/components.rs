@@ -4,6 +4,7 @@
 use super::Session;
 use crate::{
     WriterReport,
+    blocking::off_loop,
     choice::Choice,
     kept_document::KeptDocument,
     order::{Call, bad_state},
@@ -52,7 +53,8 @@ impl Session {
                 "a session in a context with writers",
             ));
         }
-        Choice::find(&document, gathered)?;
+        let (parts, gathered) = (document.parts().to_vec(), Arc::clone(gathered));
+        off_loop(move || Choice::find(&parts, &gathered).map(drop)).await?;
         if let Some(making) = &state.making {
             document.set_snapshot_set(making.id);
         }

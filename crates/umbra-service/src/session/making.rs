@@ -57,19 +57,19 @@ impl SessionInner {
                 },
                 |document| document.backup_state(state.context),
             );
-            let choice = match document {
-                Some(document) if document.is_by_component() => {
-                    // What an earlier try left is not of this backup.
-                    document.forget_what_writers_left();
-                    Some(Choice::find(document, gathered)?)
-                }
-                _ => None,
-            };
+            let parts = document.filter(|document| document.is_by_component());
+            let parts = parts.map(|document| {
+                // What an earlier try left is not of this backup.
+                document.forget_what_writers_left();
+                document.parts().to_vec()
+            });
             let volumes = Arc::clone(&self.service.volumes);
             let (set, known) = (making.volumes(), Arc::clone(gathered));
             let selection = state.selection.clone();
             let what = || "finding the writers' volumes".to_owned();
             let assessed = within(self.service.limits.provider, what, move || {
+                let choice = parts.map(|parts| Choice::find(&parts, &known));
+                let choice = choice.transpose()?;
                 let wanted = Wanted {
                     selection: &selection,
                     choice: choice.as_ref(),
@@ -205,9 +205,8 @@ impl SessionInner {
     /// Gives the set in the making up, whoever works on it now; after it is made,
     /// tells the writers.
     pub(super) async fn abort_backup(self: Arc<Self>) -> VssResult<()> {
-        if order::check(Call::AbortBackup, self.standing().0).is_ok()
-            || self.standing().0.is_making()
-        {
+        // A call that waits for its turn, or works on the set, ends with it.
+        if self.standing().0 < SetState::Created {
             self.cancel.request(CancelReason::BackupAborted);
         }
         let mut state = Arc::clone(&self.state).lock_owned().await;
@@ -250,9 +249,7 @@ impl SessionInner {
     /// Gives the set in the making up that stands here, if any; says whether there
     /// is one (`AbortAllSnapshotsInProgress`).
     pub(crate) fn abort_set(self: &Arc<Self>) -> bool {
-        let (stands, Some(set)) = self.standing() else {
-            return false;
-        };
+        let (stands, set) = self.standing();
         if !stands.is_making() {
             return false;
         }
@@ -262,7 +259,8 @@ impl SessionInner {
         tokio::spawn(async move {
             let mut state = Arc::clone(&session.state).lock_owned().await;
             // A call that worked on it has seen to it.
-            if state.making.as_ref().is_some_and(|making| making.id == set) {
+            let now = state.making.as_ref().map(|making| making.id);
+            if now.is_some() && set.is_none_or(|set| now == Some(set)) {
                 state.given_up = Some(CancelReason::AllAborted.error().message().to_owned());
                 if let Err(error) = session.give_up(&mut state, CancelReason::AllAborted).await {
                     session.warn_of(&error);

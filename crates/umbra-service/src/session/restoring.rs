@@ -70,7 +70,7 @@ impl SessionInner {
         document: &KeptDocument,
         gathered: &Gathering,
     ) -> VssResult<(Vec<Restoring>, Vec<VssError>)> {
-        let owners = Owners::new(document, gathered.trees());
+        let owners = Owners::new(document.parts(), gathered.trees());
         let nothing_selected = !document.parts().iter().any(says_what_is_selected);
         let takes_part = |writer: usize| takes_part(state, gathered, writer);
         let (mut restoring, mut absent): (Vec<Restoring>, Vec<VssError>) = Default::default();
@@ -85,8 +85,8 @@ impl SessionInner {
                 })
             })?;
             let Some(writer) = owner.and_then(|writer| gathered.writers.get(writer)) else {
-                if selected && gathered.trees().instances(part.writer).is_empty() {
-                    absent.push(not_running(part));
+                if selected {
+                    absent.extend(why_absent(part, gathered));
                 }
                 continue;
             };
@@ -166,6 +166,19 @@ fn is_selected(part: &Part) -> bool {
         let mut components = part.iter().flat_map(|part| &part.components);
         components.any(|component| component.selected_for_restore == Some(true))
     })
+}
+
+/// Why nobody restores a part that is selected; nothing where the writer wants no
+/// part in it.
+fn why_absent(part: &Part, gathered: &Gathering) -> Option<VssError> {
+    let writers = gathered.writers.iter();
+    let mut class = writers
+        .filter(|writer| writer.identity.id == part.writer)
+        .peekable();
+    if class.peek().is_none() {
+        return Some(not_running(part));
+    }
+    class.find_map(|writer| writer.metadata.as_ref().err().cloned())
 }
 
 fn not_running(part: &Part) -> VssError {

@@ -4,8 +4,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod aborting;
 mod administration;
+mod components;
 mod crash;
 mod faults;
+mod restores;
 mod sim;
+mod subscriptions;
 mod way;

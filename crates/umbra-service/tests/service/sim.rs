@@ -2,7 +2,10 @@
 //! happens goes to one log; what goes wrong is scripted by point, such as
 //! `db Freeze` or `/srv EndPrepare`.
 
-use async_trait::async_trait;
+pub mod writers;
+
+pub use writers::{ScriptedWriter, component};
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
@@ -13,12 +16,11 @@ use std::{
     time::Duration,
 };
 use umbra_documents::{
-    Component, FileSet, FreezeLevel, Selectable, WriterIdentity, WriterMetadata,
+    BackupComponentsDocument, ChosenComponent, FreezeLevel, Term, WriterComponents,
 };
 use umbra_model::{
-    Context, DeviceNumber, HoldMethod, ProviderId, ProviderLocation, SessionId, SetId, ShadowCopy,
-    ShadowCopyId, ShadowCopySet, Volume, VolumeId, VssCode, VssError, VssResult, WriterId,
-    WriterInstanceId,
+    BackupType, ComponentType, Context, DeviceNumber, HoldMethod, ProviderId, ProviderLocation,
+    SetId, ShadowCopy, ShadowCopyId, ShadowCopySet, Volume, VolumeId, VssCode, VssError, VssResult,
 };
 use umbra_provider::{
     MountSource, PendingShadowCopy, Presence, Provider, ProviderKind, ProviderProperties, Support,
@@ -30,7 +32,6 @@ use umbra_service::{
 use umbra_volume::{
     Commit, HoldLimits, HoldReport, HoldVolume, PreparedHold, VolumeHold, VolumeListing, Volumes,
 };
-use umbra_writer::{BackupOutcome, SetEvent, Writer, WriterFailure, WriterFailureKind};
 
 /// What goes wrong at a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -446,110 +447,6 @@ impl Mounter for SimMounter {
     }
 }
 
-/// A writer that says what it is told and does what the script says.
-pub struct ScriptedWriter {
-    machine: Arc<Machine>,
-    metadata: WriterMetadata,
-}
-
-pub fn component(name: &str, paths: &[&str]) -> Component {
-    Component {
-        files: paths.iter().map(FileSet::tree).collect(),
-        ..Component::file_group(name)
-    }
-}
-
-impl ScriptedWriter {
-    pub fn new(
-        machine: &Arc<Machine>,
-        name: &str,
-        level: FreezeLevel,
-        components: Vec<Component>,
-    ) -> Arc<Self> {
-        let (id, instance) = (WriterId::random(), WriterInstanceId::random());
-        Arc::new(Self {
-            machine: Arc::clone(machine),
-            metadata: WriterMetadata {
-                level,
-                components,
-                ..WriterMetadata::new(WriterIdentity::new(id, instance, name))
-            },
-        })
-    }
-
-    fn name(&self) -> &str {
-        &self.metadata.identity.name
-    }
-
-    async fn pass(&self, event: &str) -> Result<(), WriterFailure> {
-        let point = format!("{} {event}", self.name());
-        self.machine.say(&point);
-        let failure = |kind| Err(WriterFailure::new(kind, "as scripted"));
-        match self.machine.fault(&point) {
-            None | Some(Fault::BreakCatalog) => Ok(()),
-            Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::Veto) => failure(WriterFailureKind::NonRetryable),
-            Some(Fault::Disconnect) => failure(WriterFailureKind::NotResponding),
-            Some(Fault::Panic) => panic!("scripted panic at {point}"),
-        }
-    }
-
-    fn thawed(&self) {
-        self.machine
-            .frozen_writers
-            .lock()
-            .unwrap()
-            .remove(self.name());
-    }
-}
-
-#[async_trait]
-impl Writer for ScriptedWriter {
-    fn identity(&self) -> &WriterIdentity {
-        &self.metadata.identity
-    }
-    async fn identify(&self) -> Result<WriterMetadata, WriterFailure> {
-        self.pass("Identify").await?;
-        Ok(self.metadata.clone())
-    }
-    async fn prepare_for_backup(&self, _: &SetEvent) -> Result<(), WriterFailure> {
-        self.pass("PrepareForBackup").await
-    }
-    async fn prepare_for_snapshot(&self, _: &SetEvent) -> Result<(), WriterFailure> {
-        self.pass("PrepareForSnapshot").await
-    }
-    async fn freeze(&self, _: &SetEvent) -> Result<(), WriterFailure> {
-        self.machine
-            .frozen_writers
-            .lock()
-            .unwrap()
-            .insert(self.name().to_owned());
-        self.pass("Freeze").await
-    }
-    async fn thaw(&self, _: &SetEvent) -> Result<(), WriterFailure> {
-        self.pass("Thaw").await?;
-        self.thawed();
-        Ok(())
-    }
-    async fn post_snapshot(&self, _: &SetEvent) -> Result<(), WriterFailure> {
-        self.pass("PostSnapshot").await
-    }
-    async fn backup_complete(
-        &self,
-        _: &SetEvent,
-        outcome: BackupOutcome,
-    ) -> Result<(), WriterFailure> {
-        self.pass(&format!("BackupComplete {outcome:?}")).await
-    }
-    async fn backup_shutdown(&self, _: SessionId) {
-        let _ = self.pass("BackupShutdown").await;
-    }
-    async fn abort(&self, _: &SetEvent) {
-        self.thawed();
-        let _ = self.pass("Abort").await;
-    }
-}
-
 pub fn requester(name: &str) -> Requester {
     Requester {
         name: name.into(),
@@ -590,4 +487,29 @@ pub async fn started(service: &Service, context: Context) -> VssResult<Session> 
 pub async fn make(session: &Session) -> VssResult<ShadowCopySet> {
     session.prepare_for_backup().await?;
     session.do_snapshot_set().await
+}
+
+/// What was chosen of a writer: components by full path.
+pub fn part(writer: &ScriptedWriter, components: &[&str]) -> WriterComponents {
+    let identity = &writer.metadata().identity;
+    let mut part = WriterComponents::new(identity.id, identity.instance);
+    let components = components.iter().map(|full| {
+        let (path, name) = match full.rsplit_once('\\') {
+            Some((path, name)) => (Some(path.to_owned()), name),
+            None => (None, *full),
+        };
+        ChosenComponent::new(path, name, ComponentType::FileGroup)
+    });
+    part.components = components.collect();
+    part
+}
+
+/// The document of a full backup of components that were chosen one by one.
+pub fn document(writers: Vec<WriterComponents>) -> BackupComponentsDocument {
+    BackupComponentsDocument {
+        select_components: Some(true),
+        backup_type: Some(Term::Known(BackupType::Full)),
+        writers,
+        ..BackupComponentsDocument::new()
+    }
 }

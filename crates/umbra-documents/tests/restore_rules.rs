@@ -43,9 +43,11 @@ fn check(method: RestoreMethod, chosen: &ChosenComponent, path: &str, expected: 
             let reason = match to.reason {
                 DestinationReason::Original => "original",
                 DestinationReason::NewTarget => "new",
-                DestinationReason::AlternateLocation => "alternate",
+                DestinationReason::AlternateLocation(_) => "alternate",
             };
-            let otherwise = to.otherwise.map(|path| format!(" or {}", path.display()));
+            let otherwise = to
+                .otherwise
+                .map(|other| format!(" or {}", other.path.display()));
             format!(
                 "{reason} {}{}",
                 to.path.display(),

@@ -487,6 +487,12 @@ impl FileRules {
             .filter(|(index, position)| index.is_searched(position))
     }
 
+    /// Whether a file set names the folder, or one below it.
+    pub fn is_named(&self, place: &Place) -> bool {
+        self.searched(place)
+            .any(|(index, position)| index.is_named(position))
+    }
+
     /// Whether a folder of the given place, inside the other, belongs to the backup
     /// itself, even with nothing in it: it does where a file set takes a whole tree.
     pub fn is_folder_taken(&self, outer: &Place, folder: &Place) -> bool {

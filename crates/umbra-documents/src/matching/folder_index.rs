@@ -203,12 +203,15 @@ impl FolderIndex {
         }
     }
 
+    /// Whether a rule that searches names the folder or one below it.
+    pub(super) fn is_named(&self, position: &Position) -> bool {
+        let node = position.node;
+        node.is_some_and(|node| self.nodes[node as usize].searched)
+    }
+
     /// Whether there can be files to find in the folder or below.
     pub(super) fn is_searched(&self, position: &Position) -> bool {
-        let named = position
-            .node
-            .is_some_and(|node| self.nodes[node as usize].searched);
-        named || (position.searched && !position.left_out)
+        self.is_named(position) || (position.searched && !position.left_out)
     }
 
     /// The only names in the folder with anything to find at or below them, sorted;

@@ -16,6 +16,7 @@ pub use file_rules::{
 };
 pub use range_list::{ByteRange, PartialRanges, RangeList, RangeListError};
 pub use restore_rules::{
-    Destination, DestinationReason, DirectedPart, NoAlternateLocation, RestoreRules,
+    AlternateDestination, Destination, DestinationReason, DirectedPart, NoAlternateLocation,
+    RestoreRules,
 };
 pub use specification::{FileSpecification, PathStyle};

@@ -2,7 +2,7 @@
 
 use super::{
     folder_index::{Effect, FolderIndex, folder_and_name},
-    range_list::{RangeList, RangeListError},
+    range_list::{ByteRange, RangeList, RangeListError},
     specification::PathStyle,
 };
 use crate::{AlternateLocation, ChosenComponent, FileSet, Recursion, WriterMetadata, text_to_path};
@@ -19,8 +19,9 @@ pub enum DestinationReason {
     Original,
     /// The requester wants it there (`AddNewTarget`).
     NewTarget,
-    /// The writer wants it there (`AddAlternateLocationMapping`).
-    AlternateLocation,
+    /// The writer wants it there (`AddAlternateLocationMapping`): which of its
+    /// mappings, counted from 0.
+    AlternateLocation(usize),
 }
 
 /// Where a file goes.
@@ -32,7 +33,16 @@ pub struct Destination {
     pub reason: DestinationReason,
     /// Where it goes instead, if it cannot go there and the restore method allows
     /// ("Setting VSS Restore Methods").
-    pub otherwise: Option<PathBuf>,
+    pub otherwise: Option<AlternateDestination>,
+}
+
+/// A place that a writer named for files that cannot go where they were.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlternateDestination {
+    /// The path.
+    pub path: PathBuf,
+    /// Which of the writer's alternate location mappings, counted from 0.
+    pub mapping: usize,
 }
 
 /// A file that must go to an alternate location and has none.
@@ -49,12 +59,10 @@ pub struct NoAlternateLocation(
 pub struct DirectedPart {
     /// The file in the backup, as it is named there.
     pub source: PathBuf,
-    /// Its parts.
-    pub source_ranges: RangeList,
     /// The file to write to.
     pub destination: PathBuf,
-    /// Its parts, as many, each as long.
-    pub destination_ranges: RangeList,
+    /// Each of its parts with the one that it goes to, which is as long.
+    pub ranges: Vec<(ByteRange, ByteRange)>,
 }
 
 /// Folders that take the place of others.
@@ -83,7 +91,7 @@ impl Mappings {
     }
 
     /// The first of them that means the file.
-    fn find(&self, path: &Path) -> Option<PathBuf> {
+    fn find(&self, path: &Path) -> Option<AlternateDestination> {
         if self.from_to.is_empty() {
             return None;
         }
@@ -91,8 +99,11 @@ impl Mappings {
         let mut rules = Vec::new();
         self.index
             .rules(&self.index.find(&folder), name, &mut rules);
-        let (from, to) = self.from_to.get(*rules.iter().min()? as usize)?;
-        super::file_rules::below(path, from, self.style).map(|inside| to.join(inside))
+        let mapping = *rules.iter().min()? as usize;
+        let (from, to) = self.from_to.get(mapping)?;
+        let inside = super::file_rules::below(path, from, self.style)?;
+        let path = to.join(inside);
+        Some(AlternateDestination { path, mapping })
     }
 }
 
@@ -146,12 +157,9 @@ impl RestoreRules {
                     component: chosen.full_path(),
                     cause,
                 };
-                let source_ranges: RangeList = part.source_ranges.parse().map_err(failed)?;
-                let destination_ranges: RangeList =
-                    part.destination_ranges.parse().map_err(failed)?;
-                source_ranges
-                    .paired_with(&destination_ranges)
-                    .map_err(failed)?;
+                let from: RangeList = part.source_ranges.parse().map_err(failed)?;
+                let to: RangeList = part.destination_ranges.parse().map_err(failed)?;
+                let ranges = from.paired_with(&to).map_err(failed)?.collect();
                 let destination =
                     text_to_path(&part.destination_path).join(text_to_path(&part.destination_name));
                 directed
@@ -159,9 +167,8 @@ impl RestoreRules {
                     .or_default()
                     .push(DirectedPart {
                         source,
-                        source_ranges,
                         destination,
-                        destination_ranges,
+                        ranges,
                     });
             }
         }
@@ -209,8 +216,8 @@ impl RestoreRules {
             reason,
             otherwise: None,
         };
-        if let Some(path) = self.new_targets.find(original) {
-            return Ok(to(path, DestinationReason::NewTarget));
+        if let Some(found) = self.new_targets.find(original) {
+            return Ok(to(found.path, DestinationReason::NewTarget));
         }
         let mapped = self.alternate_locations.find(original);
         let must = match self.target {
@@ -219,8 +226,9 @@ impl RestoreRules {
             _ => self.method == RestoreMethod::RestoreToAlternateLocation,
         };
         if must {
-            let path = mapped.ok_or_else(|| NoAlternateLocation(original.to_owned()))?;
-            return Ok(to(path, DestinationReason::AlternateLocation));
+            let found = mapped.ok_or_else(|| NoAlternateLocation(original.to_owned()))?;
+            let reason = DestinationReason::AlternateLocation(found.mapping);
+            return Ok(to(found.path, reason));
         }
         let otherwise = match self.method {
             RestoreMethod::RestoreIfNotThere | RestoreMethod::RestoreIfCanReplace

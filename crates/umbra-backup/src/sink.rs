@@ -1,0 +1,322 @@
+//! A tree of folders that files are written into: the folder of a backup, or the
+//! target of a restore.
+
+use crate::{
+    attributes::{Attributes, copy_of_link},
+    beneath::{Beneath, Mounts, open_in, refused, relative},
+    content,
+    error::EntryError,
+};
+use rustix::{
+    fd::{AsFd, BorrowedFd, OwnedFd},
+    fs::{
+        Access, AtFlags, FileType, Mode, OFlags, StatxAttributes, StatxFlags, accessat, fchmod,
+        fdatasync, fstat, ftruncate, mkdirat, openat, readlinkat, renameat, statat, statx,
+        symlinkat, syncfs, unlinkat,
+    },
+    io::Errno,
+};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    ffi::{OsStr, OsString},
+    path::{Path, PathBuf},
+};
+use umbra_documents::ByteRange;
+
+/// The mode that a folder gets in the end where nobody knows another.
+const PLAIN_FOLDER: Mode = Mode::RWXU
+    .union(Mode::RGRP)
+    .union(Mode::XGRP)
+    .union(Mode::ROTH)
+    .union(Mode::XOTH);
+const NEW_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// A folder that was made, and gets its attributes when nothing more comes into it.
+#[derive(Debug)]
+struct Made {
+    path: PathBuf,
+    identity: (u64, u64),
+    attributes: Option<Attributes>,
+}
+
+/// Writes files into a tree. Paths are relative to its root.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    tree: Beneath,
+    /// Folders that were made on the way to the current one, outermost first.
+    made: Vec<Made>,
+    /// A descriptor of each file system that was written to.
+    written: HashMap<u64, OwnedFd>,
+    names: u64,
+    failures: Vec<EntryError>,
+}
+
+/// Where new folders get their attributes from: by the path in the tree.
+pub(crate) type FolderAttributes<'a> = dyn FnMut(&Path) -> Option<Attributes> + 'a;
+
+impl Sink {
+    pub(crate) fn new(root: OwnedFd) -> Self {
+        Self {
+            tree: Beneath::new(root, Mounts::Cross),
+            made: Vec::new(),
+            written: HashMap::new(),
+            names: 0,
+            failures: Vec::new(),
+        }
+    }
+
+    /// Opens a folder of the tree, after making it and those above it where they are
+    /// not there.
+    pub(crate) fn folder(
+        &mut self,
+        path: &Path,
+        attributes: &mut FolderAttributes<'_>,
+    ) -> Result<(), EntryError> {
+        let path = relative(path);
+        self.finish_folders_outside(path);
+        match self.tree.folder(path) {
+            Ok(_) => return Ok(()),
+            Err(Errno::NOENT) => {}
+            Err(cause) => return Err(refused("open the folder", path)(cause)),
+        }
+        // The ones above are there, or are made one by one from the first that is not.
+        let mut missing: Vec<&Path> = vec![path];
+        while let Some(above) = missing.last().and_then(|path| path.parent()) {
+            match self.tree.folder(above) {
+                Ok(_) => break,
+                Err(Errno::NOENT) => missing.push(above),
+                Err(cause) => return Err(refused("open the folder", above)(cause)),
+            }
+        }
+        for path in missing.into_iter().rev() {
+            self.make(path, attributes)?;
+        }
+        Ok(())
+    }
+
+    fn make(
+        &mut self,
+        path: &Path,
+        attributes: &mut FolderAttributes<'_>,
+    ) -> Result<(), EntryError> {
+        let (above, name) = self
+            .tree
+            .parent(path)
+            .map_err(refused("open the folder of", path))?;
+        // Nobody else looks into it before it has its own mode.
+        mkdirat(above, name, Mode::RWXU).map_err(EntryError::system("make the folder", path))?;
+        let made = self
+            .tree
+            .folder(path)
+            .and_then(fstat)
+            .map_err(refused("open the new folder", path))?;
+        self.made.push(Made {
+            path: path.to_owned(),
+            identity: (made.st_dev, made.st_ino),
+            attributes: attributes(path),
+        });
+        Ok(())
+    }
+
+    /// Gives their attributes to the folders that nothing more comes into.
+    fn finish_folders_outside(&mut self, path: &Path) {
+        while let Some(last) = self.made.pop_if(|last| !path.starts_with(&last.path)) {
+            let folder = self.tree.folder(&last.path);
+            let apply = |folder: BorrowedFd<'_>| {
+                let stat = fstat(folder)?;
+                // Somebody put another in its place: that one is not ours.
+                if (stat.st_dev, stat.st_ino) != last.identity {
+                    return Err(Errno::STALE);
+                }
+                match &last.attributes {
+                    Some(attributes) => attributes.apply(folder),
+                    None => fchmod(folder, PLAIN_FOLDER),
+                }
+            };
+            if let Err(cause) = folder.and_then(apply) {
+                let failed = EntryError::system("set the attributes of the folder", last.path);
+                self.failures.push(failed(cause));
+            }
+        }
+    }
+
+    /// Ends writing: folders get their attributes, and everything is brought to disk.
+    pub(crate) fn finish(mut self) -> Vec<EntryError> {
+        // No folder that was made has this path in it.
+        self.finish_folders_outside(Path::new("/"));
+        for folder in self.written.values() {
+            if let Err(cause) = syncfs(folder) {
+                let failed = EntryError::system("bring everything to disk on", "/");
+                self.failures.push(failed(cause));
+            }
+        }
+        self.failures
+    }
+
+    /// Whether a file could be put in the place of what is at a path: no folder is
+    /// there, and nothing that is protected.
+    pub(crate) fn can_replace(&mut self, path: &Path) -> Result<bool, EntryError> {
+        let path = relative(path);
+        match self.look(path)? {
+            None => return Ok(true),
+            Some(FileType::Directory) => return Ok(false),
+            Some(_) => {}
+        }
+        let (folder, name) = self.tree.parent(path).map_err(refused("look at", path))?;
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        let stat = statx(folder, name, flags, StatxFlags::BASIC_STATS)
+            .map_err(EntryError::system("look at", path))?;
+        let fixed = StatxAttributes::IMMUTABLE.union(StatxAttributes::APPEND);
+        let writable = accessat(folder, ".", Access::WRITE_OK, AtFlags::EACCESS).is_ok();
+        Ok(writable && !stat.stx_attributes.intersects(fixed))
+    }
+
+    /// What is at a path; nothing where nothing is.
+    pub(crate) fn look(&mut self, path: &Path) -> Result<Option<FileType>, EntryError> {
+        let path = relative(path);
+        let found = self
+            .tree
+            .parent(path)
+            .and_then(|(folder, name)| statat(folder, name, AtFlags::SYMLINK_NOFOLLOW));
+        match found {
+            Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(cause) => Err(refused("look at", path)(cause)),
+        }
+    }
+
+    fn new_name(&mut self) -> OsString {
+        self.names += 1;
+        let process = rustix::process::getpid();
+        format!(".umbra-{}-{}", process.as_raw_nonzero(), self.names).into()
+    }
+
+    /// Remembers the file system of a folder, to bring it to disk at the end.
+    fn note_written(&mut self, path: &Path) -> Result<(), Errno> {
+        let (folder, _) = self.tree.parent(path)?;
+        let device = fstat(folder)?.st_dev;
+        if let Entry::Vacant(first) = self.written.entry(device) {
+            first.insert(rustix::io::fcntl_dupfd_cloexec(folder, 0)?);
+        }
+        Ok(())
+    }
+
+    /// Puts a new file in the place of whatever file is there, in one step, when
+    /// `fill` is done with it. Its folder must be there.
+    pub(crate) fn replace<T>(
+        &mut self,
+        path: &Path,
+        fill: impl FnOnce(BorrowedFd<'_>) -> Result<T, EntryError>,
+    ) -> Result<T, EntryError> {
+        let path = relative(path);
+        let is_there = match self.look(path)? {
+            Some(FileType::Directory) => {
+                return Err(EntryError::OtherKind {
+                    path: path.to_owned(),
+                    expected: "file",
+                });
+            }
+            other => other.is_some(),
+        };
+        let failed = |cause| EntryError::system("write", path)(cause);
+        self.note_written(path).map_err(failed)?;
+        let temporary = self.new_name();
+        let (folder, name) = self.tree.parent(path).map_err(failed)?;
+        let flags = OFlags::RDWR
+            .union(OFlags::CREATE)
+            .union(OFlags::EXCL)
+            .union(OFlags::NOFOLLOW)
+            .union(OFlags::CLOEXEC);
+        let file = openat(folder, &temporary, flags, NEW_FILE).map_err(failed)?;
+        let filled = fill(file.as_fd()).and_then(|filled| {
+            if is_there {
+                // The old content must not go before the new one is safe.
+                fdatasync(&file).map_err(failed)?;
+            }
+            renameat(folder, &temporary, folder, name).map_err(failed)?;
+            Ok(filled)
+        });
+        if filled.is_err() {
+            // What failed is the news; a file that is left over has a name that says
+            // whose it is.
+            let _ = unlinkat(folder, &temporary, AtFlags::empty());
+        }
+        filled
+    }
+
+    /// Puts a symbolic link in the place of whatever file is there.
+    pub(crate) fn link(
+        &mut self,
+        path: &Path,
+        from: (BorrowedFd<'_>, &OsStr),
+    ) -> Result<(), EntryError> {
+        let path = relative(path);
+        if self.look(path)? == Some(FileType::Directory) {
+            return Err(EntryError::OtherKind {
+                path: path.to_owned(),
+                expected: "file",
+            });
+        }
+        let failed = |cause| EntryError::system("write the symbolic link", path)(cause);
+        self.note_written(path).map_err(failed)?;
+        let leads_to = readlinkat(from.0, from.1, Vec::new()).map_err(failed)?;
+        let temporary = self.new_name();
+        let (folder, name) = self.tree.parent(path).map_err(failed)?;
+        symlinkat(&*leads_to, folder, &temporary).map_err(failed)?;
+        let made = copy_of_link(from, (folder, &temporary))
+            .and_then(|()| renameat(folder, &temporary, folder, name));
+        if made.is_err() {
+            let _ = unlinkat(folder, &temporary, AtFlags::empty());
+        }
+        made.map_err(failed)
+    }
+
+    /// Opens a file that is there, to write into it.
+    pub(crate) fn open_there(&mut self, path: &Path) -> Result<Option<OwnedFd>, EntryError> {
+        let path = relative(path);
+        let flags = OFlags::RDWR
+            .union(OFlags::NOFOLLOW)
+            .union(OFlags::NONBLOCK)
+            .union(OFlags::CLOEXEC);
+        match self.look(path)? {
+            None => return Ok(None),
+            Some(FileType::RegularFile) => {}
+            Some(_) => {
+                return Err(EntryError::OtherKind {
+                    path: path.to_owned(),
+                    expected: "file",
+                });
+            }
+        }
+        let failed = |cause| refused("open", path)(cause);
+        self.note_written(path).map_err(failed)?;
+        let mounts = self.tree.mounts();
+        let (folder, name) = self.tree.parent(path).map_err(failed)?;
+        let file = open_in(folder, Path::new(name), flags, mounts).map_err(failed)?;
+        Ok(Some(file))
+    }
+}
+
+/// Copies a whole file with its holes; returns its length.
+pub(crate) fn copy_whole(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    length: u64,
+) -> Result<u64, Errno> {
+    let all = ByteRange { offset: 0, length };
+    content::copy_sparse(from, to, all)?;
+    ftruncate(to, length)?;
+    Ok(length)
+}
+
+/// Checks that a file is one, and says how long it is.
+pub(crate) fn length_of_file(file: BorrowedFd<'_>, path: &Path) -> Result<u64, EntryError> {
+    let stat = fstat(file).map_err(EntryError::system("look at", path))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(EntryError::OtherKind {
+            path: path.to_owned(),
+            expected: "file",
+        });
+    }
+    Ok(u64::try_from(stat.st_size).unwrap_or_default())
+}

@@ -331,6 +331,23 @@ impl Requester {
         restore_report(call!(self.post_restore(request))?).await
     }
 
+    /// The document as the service has it (`SaveAsXML`): after a call that failed,
+    /// with what writers left there to say why. None where none is kept.
+    ///
+    /// # Errors
+    ///
+    /// The document cannot be written as XML.
+    pub async fn document(&self) -> VssResult<Option<BackupComponentsDocument>> {
+        let request = v1::GetDocumentRequest {
+            session_id: self.session.to_string(),
+        };
+        let document = call!(self.get_document(request))?.document;
+        if document.is_empty() {
+            return Ok(None);
+        }
+        from_wire(document).await.map(Some)
+    }
+
     async fn restore_request(
         &self,
         document: &BackupComponentsDocument,

@@ -8,7 +8,7 @@ use umbra_writer::{BackupState, EventComponents, RestoreEvent, SetEvent, WriterE
 /// The chosen components of one event: as they came, and as the writer has them.
 pub(crate) struct Chosen {
     came: Option<WriterComponents>,
-    pub(crate) components: EventComponents,
+    components: EventComponents,
 }
 
 impl Chosen {
@@ -30,6 +30,13 @@ impl Chosen {
             .filter(|(came, now): &(&ChosenComponent, _)| *came != now)
             .map(|(_, now)| now.into())
             .collect()
+    }
+}
+
+/// What a writer keeps of an event beyond its end changes nothing.
+impl Drop for Chosen {
+    fn drop(&mut self) {
+        self.components.end_event();
     }
 }
 

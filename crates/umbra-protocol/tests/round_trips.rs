@@ -5,7 +5,8 @@ use proptest::{collection::vec, option, prelude::*};
 use prost::Message;
 use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf, time::Duration};
 use umbra_documents::{
-    Component, FileSet, FreezeLevel, Recursion, Selectable, WriterIdentity, WriterMetadata,
+    AlternateLocation, Component, Dependency, FileSet, FreezeLevel, Recursion, RestorePlan,
+    Selectable, WriterIdentity, WriterMetadata, WriterVersion,
 };
 use umbra_model::*;
 use umbra_protocol::{
@@ -123,58 +124,135 @@ fn set() -> impl Strategy<Value = ShadowCopySet> {
         )
 }
 
+fn one_of<T: Copy + std::fmt::Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {
+    proptest::sample::select(all)
+}
+
 fn files() -> impl Strategy<Value = FileSet> {
-    let recursion = prop_oneof![Just(Recursion::Folder), Just(Recursion::Tree)];
-    (path(), ".{0,20}", recursion)
-        .prop_map(|(path, specification, recursion)| FileSet::new(path, specification, recursion))
+    (
+        path(),
+        ".{0,20}",
+        any::<bool>(),
+        option::of(path()),
+        any::<u32>(),
+    )
+        .prop_map(
+            |(path, specification, recursive, alternate_path, backup_type)| FileSet {
+                alternate_path,
+                backup_type: FileSpecBackupType::from_bits(backup_type),
+                ..FileSet::new(path, specification, Recursion::from(recursive))
+            },
+        )
+}
+
+fn dependency() -> impl Strategy<Value = Dependency> {
+    (guid(), option::of(".{1,20}"), ".{0,20}").prop_map(|(writer, logical_path, name)| Dependency {
+        writer: WriterId::from_u128(writer),
+        logical_path,
+        name,
+    })
 }
 
 fn component() -> impl Strategy<Value = Component> {
-    let selectable = prop_oneof![Just(Selectable::Yes), Just(Selectable::No)];
     (
-        option::of(".{1,20}"),
-        ".{0,20}",
-        option::of(".{1,20}"),
-        selectable,
-        vec(files(), 0..3),
+        (option::of(".{1,20}"), ".{0,20}", option::of(".{1,20}")),
+        one_of(&[ComponentType::Database, ComponentType::FileGroup]),
+        any::<([bool; 4], u32)>(),
+        [vec(files(), 0..3), vec(files(), 0..3), vec(files(), 0..3)],
+        vec(dependency(), 0..3),
     )
         .prop_map(
-            |(logical_path, name, caption, selectable, files)| Component {
-                logical_path,
-                caption,
-                selectable,
-                files,
-                ..Component::file_group(name)
+            |((logical_path, name, caption), kind, (flags, bits), sets, dependencies)| {
+                let [files, database_files, log_files] = sets;
+                Component {
+                    kind,
+                    logical_path,
+                    name,
+                    caption,
+                    restore_metadata: flags[0],
+                    notify_on_backup_complete: flags[1],
+                    selectable: Selectable::from(flags[2]),
+                    selectable_for_restore: Selectable::from(flags[3]),
+                    flags: ComponentFlags::from_bits(bits),
+                    files,
+                    database_files,
+                    log_files,
+                    dependencies,
+                }
+            },
+        )
+}
+
+fn restore_plan() -> impl Strategy<Value = RestorePlan> {
+    let location =
+        (files(), path()).prop_map(|(files, destination)| AlternateLocation { files, destination });
+    (
+        one_of(RestoreMethod::ALL),
+        (option::of(".{1,20}"), option::of(".{1,20}")),
+        one_of(WriterRestore::ALL),
+        any::<bool>(),
+        vec(location, 0..3),
+    )
+        .prop_map(
+            |(method, (service, user_procedure), writer_restore, reboot_required, locations)| {
+                RestorePlan {
+                    method,
+                    service,
+                    user_procedure,
+                    writer_restore,
+                    reboot_required,
+                    alternate_locations: locations,
+                }
+            },
+        )
+}
+
+fn identity() -> impl Strategy<Value = WriterIdentity> {
+    (
+        (guid(), guid(), ".{0,20}", option::of(".{1,20}")),
+        any::<(u32, u32)>(),
+        one_of(UsageType::ALL),
+        one_of(SourceType::ALL),
+    )
+        .prop_map(
+            |((id, instance, name, instance_name), (major, minor), usage, source)| WriterIdentity {
+                id: WriterId::from_u128(id),
+                instance: WriterInstanceId::from_u128(instance),
+                name,
+                instance_name,
+                version: WriterVersion { major, minor },
+                usage,
+                source,
             },
         )
 }
 
 fn metadata() -> impl Strategy<Value = WriterMetadata> {
-    let level = prop_oneof![
-        Just(FreezeLevel::FrontEnd),
-        Just(FreezeLevel::BackEnd),
-        Just(FreezeLevel::System)
-    ];
     (
-        guid(),
-        guid(),
-        ".{0,20}",
-        level,
+        identity(),
+        one_of(&[
+            FreezeLevel::FrontEnd,
+            FreezeLevel::BackEnd,
+            FreezeLevel::System,
+        ]),
+        any::<u32>(),
+        option::of(restore_plan()),
         vec(component(), 0..4),
-        vec(files(), 0..3),
+        [vec(files(), 0..3), vec(files(), 0..3), vec(files(), 0..3)],
     )
-        .prop_map(
-            |(id, instance, name, level, components, excluded)| WriterMetadata {
+        .prop_map(|(identity, level, schema, restore, components, sets)| {
+            let [included, excluded, excluded_from_snapshot] = sets;
+            WriterMetadata {
+                identity,
                 level,
+                backup_schema: BackupSchema::from_bits(schema),
+                restore,
                 components,
+                included,
                 excluded,
-                ..WriterMetadata::new(WriterIdentity::new(
-                    WriterId::from_u128(id),
-                    WriterInstanceId::from_u128(instance),
-                    name,
-                ))
-            },
-        )
+                excluded_from_snapshot,
+            }
+        })
 }
 
 fn error() -> impl Strategy<Value = VssError> {
@@ -238,6 +316,9 @@ proptest! {
         if let Ok(accepted) = WriterMetadata::try_from(metadata.clone()) {
             let mut sent = v1::WriterMetadata::from(accepted);
             if level == 0 { sent.level = 0; }
+            // What was not set is said out loud.
+            prop_assert_eq!(sent.usage.take(), Some(UsageType::UserData.value()));
+            prop_assert_eq!(sent.source.take(), Some(SourceType::Other.value()));
             prop_assert_eq!(sent, metadata);
         }
     }
@@ -351,6 +432,85 @@ fn refusals_name_the_field_and_the_reason() {
         "9",
     );
     check(fields::required::<()>("set", None), "set", "missing");
+    let ids = || v1::WriterMetadata {
+        writer_id: SetId::from_u128(7).to_string(),
+        instance_id: SetId::from_u128(8).to_string(),
+        ..Default::default()
+    };
+    let as_metadata = |metadata: v1::WriterMetadata| WriterMetadata::try_from(metadata).map(drop);
+    as_metadata(ids()).unwrap();
+    let with_usage = v1::WriterMetadata {
+        usage: Some(5),
+        ..ids()
+    };
+    check(as_metadata(with_usage), "WriterMetadata.usage", "5");
+    let with_source = v1::WriterMetadata {
+        source: Some(4),
+        ..ids()
+    };
+    check(as_metadata(with_source), "WriterMetadata.source", "4");
+    let with_restore = |plan| v1::WriterMetadata {
+        restore: Some(plan),
+        ..ids()
+    };
+    let plan = v1::RestorePlan {
+        method: 9,
+        ..Default::default()
+    };
+    check(as_metadata(with_restore(plan)), "RestorePlan.method", "9");
+    let plan = v1::RestorePlan {
+        writer_restore: 4,
+        ..Default::default()
+    };
+    check(
+        as_metadata(with_restore(plan)),
+        "RestorePlan.writer_restore",
+        "4",
+    );
+    let plan = v1::RestorePlan {
+        alternate_locations: vec![v1::AlternateLocation::default()],
+        ..Default::default()
+    };
+    check(
+        as_metadata(with_restore(plan)),
+        "AlternateLocation.files",
+        "missing",
+    );
+    let with_component = |component| v1::WriterMetadata {
+        components: vec![component],
+        ..ids()
+    };
+    let component = v1::Component {
+        component_type: 3,
+        ..Default::default()
+    };
+    check(
+        as_metadata(with_component(component)),
+        "Component.component_type",
+        "3",
+    );
+    let component = v1::Component {
+        files: vec![v1::FileSet {
+            path: b"/srv".to_vec(),
+            alternate_path: b"spit".to_vec(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    check(
+        as_metadata(with_component(component)),
+        "FileSet.alternate_path",
+        "not an absolute path",
+    );
+    let component = v1::Component {
+        dependencies: vec![v1::Dependency::default()],
+        ..Default::default()
+    };
+    check(
+        as_metadata(with_component(component)),
+        "Dependency.writer_id",
+        "is not a GUID",
+    );
 }
 
 #[test]

@@ -296,6 +296,21 @@ impl requester_server::Requester for RequesterInterface {
         .await
     }
 
+    async fn get_document(
+        &self,
+        request: Request<v1::GetDocumentRequest>,
+    ) -> Result<Response<v1::GetDocumentResponse>, Status> {
+        self.call(
+            request,
+            |request| &request.session_id,
+            |session, _| async move {
+                let document = to_wire(session.document().await).await?;
+                Ok(v1::GetDocumentResponse { document })
+            },
+        )
+        .await
+    }
+
     async fn close_session(
         &self,
         request: Request<v1::CloseSessionRequest>,

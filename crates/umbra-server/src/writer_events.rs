@@ -1,5 +1,6 @@
 //! What a writer's process is told, and what it left at the components in answer.
 
+use std::collections::HashMap;
 use umbra_documents::{BackupComponentsDocument, ChosenComponent, WriterComponents};
 use umbra_model::{VssCode, VssError, VssResult};
 use umbra_protocol::v1;
@@ -73,29 +74,40 @@ fn not_allowed(why: String) -> WriterFailure {
 }
 
 fn checked_changes(chosen: &EventComponents, changed: Vec<v1::ChosenComponent>) -> VssResult<()> {
+    let shown = chosen.document();
+    let shown_components = shown.as_ref().map_or(&[][..], |all| &all.components);
+    let ours: HashMap<_, _> = shown_components
+        .iter()
+        .map(|one| (place_of(one), one))
+        .collect();
     let changed = changed
         .into_iter()
         .map(|theirs| {
-            let path = Some(theirs.logical_path.as_str());
-            match chosen.find(path, &theirs.name) {
-                Some(ours) => umbra_protocol::changed(&ours.get(), theirs),
+            let place = (theirs.logical_path.as_str(), theirs.name.as_str());
+            match ours.get(&place) {
+                Some(ours) => umbra_protocol::changed(ours, theirs),
                 None => theirs.try_into(),
             }
         })
         .collect::<VssResult<Vec<ChosenComponent>>>()?;
-    check_text(chosen, &changed)?;
+    if let Some(shown) = &shown {
+        check_text(shown, &changed)?;
+    }
     chosen.take_over(changed)
 }
 
+/// Logical path, empty where there is none, and name.
+fn place_of(component: &ChosenComponent) -> (&str, &str) {
+    let path = component.logical_path.as_deref();
+    (path.unwrap_or_default(), &component.name)
+}
+
 /// The requester must be able to save its document, whatever a writer said.
-fn check_text(chosen: &EventComponents, changed: &[ChosenComponent]) -> VssResult<()> {
-    let Some(all) = chosen.document() else {
-        return Ok(());
-    };
+fn check_text(shown: &WriterComponents, changed: &[ChosenComponent]) -> VssResult<()> {
     let mut document = BackupComponentsDocument::new();
     document.writers.push(WriterComponents {
         components: changed.to_vec(),
-        ..all
+        ..WriterComponents::new(shown.writer_id, shown.instance_id)
     });
     document.to_xml().map(drop).map_err(|error| {
         VssError::new(

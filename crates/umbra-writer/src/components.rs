@@ -2,7 +2,10 @@
 //! event.
 
 use crate::{WriterEvent, WriterFailureKind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 use umbra_documents::{
     ChosenComponent, ComponentFailure, DifferencedFile, DirectedTarget, Extra, FileSet, FileTime,
     PartialFile, Recursion, Term, WriterComponents, path_to_text,
@@ -135,17 +138,18 @@ impl EventComponents {
             self.check_turn(&shared)?;
         }
         let mut copy = shared.components.clone();
-        for theirs in changed {
-            let path = theirs.full_path();
-            let ours = copy
-                .as_mut()
-                .and_then(|all| all.component_mut(theirs.logical_path.as_deref(), &theirs.name))
-                .ok_or_else(|| {
-                    VssError::new(
-                        VssCode::ObjectNotFound,
-                        format!("the writer changed the component {path:?}, which was not chosen"),
-                    )
-                })?;
+        let ours = copy.as_mut().map_or(&mut [][..], |all| &mut all.components);
+        let places = places_of(&changed, ours);
+        for (theirs, place) in changed.into_iter().zip(places) {
+            let ours = place.and_then(|place| ours.get_mut(place)).ok_or_else(|| {
+                VssError::new(
+                    VssCode::ObjectNotFound,
+                    format!(
+                        "the writer changed the component {:?}, which was not chosen",
+                        theirs.full_path()
+                    ),
+                )
+            })?;
             take_over(self.event, ours, theirs)?;
         }
         shared.components = copy;
@@ -168,6 +172,20 @@ impl EventComponents {
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where each of these components stands among ours. There may be a hundred
+/// thousand.
+fn places_of(theirs: &[ChosenComponent], ours: &[ChosenComponent]) -> Vec<Option<usize>> {
+    let known: HashMap<_, _> = ours.iter().map(place_of).zip(0..).collect();
+    let places = theirs.iter().map(|one| known.get(&place_of(one)).copied());
+    places.collect()
+}
+
+/// Logical path, empty where there is none, and name.
+fn place_of(component: &ChosenComponent) -> (&str, &str) {
+    let path = component.logical_path.as_deref();
+    (path.unwrap_or_default(), &component.name)
 }
 
 /// One chosen component during an event (`IVssComponent`, `Ex`, `Ex2`).

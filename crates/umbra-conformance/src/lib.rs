@@ -14,5 +14,6 @@
     allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")
 )]
 
+pub mod betest;
 pub mod configuration;
 pub mod test_writer;

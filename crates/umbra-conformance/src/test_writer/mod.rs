@@ -8,6 +8,7 @@ mod report;
 mod restored;
 mod writer;
 
+pub(crate) use record::covers as is_at_or_below;
 pub use writer::{TEST_WRITER_ID, TestWriter};
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ pub(super) struct Asked {
 }
 
 /// Whether a path of the component tree is a component or stands below it.
-pub(super) fn covers(above: &str, path: &str) -> bool {
+pub(crate) fn covers(above: &str, path: &str) -> bool {
     path.strip_prefix(above)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('\\'))
 }

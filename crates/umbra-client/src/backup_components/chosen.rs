@@ -141,6 +141,23 @@ impl ChosenComponents {
         self.insert(entry, component)
     }
 
+    /// Gives all components of a writer to the instance that it is now, after it was
+    /// started again, and says where this one stands.
+    pub(super) fn adopt(
+        &mut self,
+        place: Place,
+        instance: WriterInstanceId,
+        schema: BackupSchema,
+    ) -> Place {
+        let class = self.document.writers[place.writer].writer_id;
+        let mut others = self.classes.get(&class).into_iter().flatten();
+        if others.any(|other| self.document.writers[*other].instance_id == instance) {
+            return self.move_to(place, instance, schema);
+        }
+        self.document.writers[place.writer].instance_id = instance;
+        place
+    }
+
     /// The place of a writer, which is added where it is not there.
     fn entry(
         &mut self,
@@ -263,6 +280,18 @@ mod tests {
         assert_eq!(chosen.component(c).name, "c", "those behind it are found");
         let there = chosen.move_to(moved, NOW, BackupSchema::UNDEFINED);
         assert_eq!(there, moved, "to where it is");
+    }
+
+    #[test]
+    fn a_writer_that_was_started_again_takes_its_components_along() {
+        let mut chosen = ChosenComponents::default();
+        for name in ["a", "b"] {
+            chosen.add(&writer(3), &Component::file_group(name));
+        }
+        let a = chosen.find(&address("a")).unwrap();
+        assert_eq!(chosen.adopt(a, NOW, BackupSchema::UNDEFINED), a);
+        assert!(chosen.find(&address("b").of_instance(NOW)).is_ok());
+        assert_eq!(chosen.document().writers.len(), 1);
     }
 
     #[test]

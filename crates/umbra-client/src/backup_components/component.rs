@@ -1,6 +1,9 @@
 //! What a requester sets at one component.
 
-use super::{BackupComponents, ComponentAddress, chosen::Place, order::Call, state::State};
+use super::{
+    BackupComponents, ComponentAddress, chosen::Place, order::Call, state::State,
+    writer_checks::Target,
+};
 use crate::BackupOutcome;
 use std::path::Path;
 use umbra_documents::{
@@ -122,7 +125,8 @@ impl<'a> BackupComponent<'a> {
 
     /// The same, for a writer of which several instances run: this one is to restore
     /// it (`IVssBackupComponentsEx::SetSelectedForRestoreEx`). From now on the
-    /// component is addressed with that instance, or with none.
+    /// component is addressed with that instance, or with none; so are all of its
+    /// writer where it is the instance that was backed up, started again since.
     ///
     /// # Errors
     ///
@@ -135,8 +139,12 @@ impl<'a> BackupComponent<'a> {
         instance: WriterInstanceId,
     ) -> VssResult<()> {
         self.change(Call::SetSelectedForRestore, |state, place| {
-            let schema = state.check_may_move(self.address, place, instance)?;
-            let place = state.components.move_to(place, instance, schema);
+            let target = state.check_may_move(self.address, place, instance)?;
+            let components = &mut state.components;
+            let place = match target {
+                Target::Same(schema) => components.adopt(place, instance, schema),
+                Target::Other(schema) => components.move_to(place, instance, schema),
+            };
             select(state.components.component_mut(place), choice);
             Ok(())
         })

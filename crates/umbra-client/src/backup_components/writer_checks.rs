@@ -5,6 +5,15 @@ use super::{ComponentAddress, chosen::Place, order::Call, state::State};
 use umbra_documents::SelectionError;
 use umbra_model::{BackupSchema, VssCode, VssError, VssResult, WriterInstanceId};
 
+/// Which instance of its writer is to restore a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    /// The one that was backed up, as it runs now.
+    Same(BackupSchema),
+    /// Another one.
+    Other(BackupSchema),
+}
+
 impl State {
     /// # Errors
     ///
@@ -28,7 +37,7 @@ impl State {
         address: &ComponentAddress,
         place: Place,
         instance: WriterInstanceId,
-    ) -> VssResult<BackupSchema> {
+    ) -> VssResult<Target> {
         let gathered = self.gathered(Call::SetSelectedForRestore)?;
         let mut running = gathered.instances(address.writer);
         let Some(target) = running.find(|writer| writer.identity.instance == instance) else {
@@ -47,8 +56,10 @@ impl State {
             Some(name) => name == target.identity.instance_name.as_deref(),
             None => gathered.instances(address.writer).count() == 1,
         };
-        if is_same || target.backup_schema.contains(supports) {
-            Ok(target.backup_schema)
+        if is_same {
+            Ok(Target::Same(target.backup_schema))
+        } else if target.backup_schema.contains(supports) {
+            Ok(Target::Other(target.backup_schema))
         } else {
             Err(not_supported(
                 Call::SetSelectedForRestore,
@@ -212,14 +223,12 @@ mod tests {
         };
         let refused = Err(VssCode::NotSupported);
         let alone = [writer(FIRST, "one", plain)];
-        assert_eq!(check(&alone, false, FIRST), Ok(plain), "started again");
-        assert_eq!(
-            check(&both(plain), true, FIRST),
-            Ok(plain),
-            "the name says so"
-        );
+        let same = Ok(Target::Same(plain));
+        assert_eq!(check(&alone, false, FIRST), same, "started again");
+        assert_eq!(check(&both(plain), true, FIRST), same, "the name says so");
         assert_eq!(check(&both(plain), true, SECOND), refused);
         assert_eq!(check(&both(plain), false, FIRST), refused, "nobody knows");
-        assert_eq!(check(&both(moves), true, SECOND), Ok(moves));
+        let other = Ok(Target::Other(moves));
+        assert_eq!(check(&both(moves), true, SECOND), other);
     }
 }

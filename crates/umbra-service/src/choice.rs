@@ -7,8 +7,7 @@ use std::{
     sync::Arc,
 };
 use umbra_documents::{
-    BackupSelection, ChosenComponent, ComponentAt, SelectionError, WriterComponents,
-    WriterMetadata, WriterTrees,
+    BackupSelection, ChosenComponent, ComponentAt, SelectionError, WriterComponents, WriterTrees,
 };
 use umbra_model::{VssCode, VssError, VssResult, WriterId, WriterInstanceId};
 
@@ -33,15 +32,6 @@ impl ChosenOf {
         self.included
             .get(component)
             .is_some_and(|included| *included)
-    }
-
-    /// The included components by full path.
-    pub(crate) fn paths(&self, metadata: &WriterMetadata) -> Vec<String> {
-        let components = metadata.components.iter().zip(&self.included);
-        let included = components.filter(|(_, included)| **included);
-        included
-            .map(|(component, _)| component.full_path())
-            .collect()
     }
 }
 

@@ -86,7 +86,7 @@ pub(crate) struct TakesPart {
     pub(crate) level: FreezeLevel,
     /// The place of its part in the document.
     pub(crate) part: Option<usize>,
-    /// The components that are in the backup, by full path.
+    /// The components that are in the set, by full path.
     pub(crate) components: Vec<String>,
     /// Those that lie wholly on the volumes of the set.
     pub(crate) vouches_for: Vec<String>,
@@ -299,10 +299,7 @@ pub(crate) fn assess(
                 index,
                 level: metadata.level,
                 part: chosen.map(|chosen| chosen.part),
-                components: match chosen {
-                    Some(chosen) => chosen.paths(metadata),
-                    None => found.whole.clone(),
-                },
+                components: found.in_set,
                 vouches_for: found.whole,
             });
         }
@@ -315,6 +312,8 @@ pub(crate) fn assess(
 struct Found {
     /// Wanted, and wholly on the volumes.
     whole: Vec<String>,
+    /// These, and of those that were chosen the ones without files to lie anywhere.
+    in_set: Vec<String>,
     /// Wanted, and not wholly there.
     partial: Vec<Partial>,
     /// Not wanted, and there.
@@ -342,16 +341,18 @@ impl Found {
                 lies_on,
             };
             match place {
-                Place::Inside if wanted => found.whole.push(component.full_path()),
+                Place::Inside if wanted => {
+                    found.whole.push(component.full_path());
+                    found.in_set.push(component.full_path());
+                }
                 Place::Partly(where_else) if wanted => found.partial.push(partial(where_else)),
                 Place::Inside | Place::Partly(_) => found.unchosen.push(component.full_path()),
                 Place::Outside(_) if !wanted => {}
-                // It was chosen, and is not in the copies.
-                Place::Outside(mut elsewhere) if by_component => {
-                    found
-                        .partial
-                        .extend(elsewhere.drain(..).next().map(partial));
-                }
+                Place::Outside(elsewhere) if by_component => match elsewhere.into_iter().next() {
+                    // It was chosen, and is not in the copies.
+                    Some(somewhere) => found.partial.push(partial(somewhere)),
+                    None => found.in_set.push(component.full_path()),
+                },
                 Place::Outside(elsewhere) => {
                     found
                         .elsewhere

@@ -76,7 +76,8 @@ impl SessionInner {
         let (mut restoring, mut absent): (Vec<Restoring>, Vec<VssError>) = Default::default();
         for part in document.parts() {
             let selected = is_selected(part);
-            if !selected && !(nothing_selected && has_components(part)) {
+            let meant = selected || (nothing_selected && has_components(part));
+            if !meant {
                 continue;
             }
             let owner = part.chosen.with(|components| {

@@ -88,7 +88,7 @@ async fn only_writers_of_chosen_components_take_part() {
 
 #[tokio::test(start_paused = true)]
 async fn the_verdict_is_about_what_was_chosen() {
-    let check = async |components: &[&str], volumes: &[&str], reason: &str| {
+    let check = async |components: &[&str], volumes: &[&str], told: &[&str], reason: &str| {
         let machine = Machine::new();
         let service = machine.service(Limits::default());
         let writer = ScriptedWriter::new(&machine, "tree", BACK, tree());
@@ -107,28 +107,23 @@ async fn the_verdict_is_about_what_was_chosen() {
         assert_eq!(verdict.reason, reason);
         let whole = verdict.level == Consistency::Application;
         assert_eq!(whole, reason.starts_with("vouched for"), "{verdict:?}");
+        if !components.is_empty() {
+            assert_eq!(writer.seen(WriterEvent::Freeze).components, told);
+        }
     };
     let both = ["/sim/a", "/sim/b"];
-    check(&["db", "notes"], &both, "vouched for by tree").await;
-    check(
-        &["db"],
-        &both,
-        "tree has data on these volumes that was not chosen: \"notes\"",
-    )
-    .await;
-    check(
-        &["db", "notes"],
-        &["/sim/b"],
-        "tree does not vouch for \"db\\\\data\": its path /sim/a/data lies on the volume /sim/a, \
-         which is not in the set",
-    )
-    .await;
-    check(
-        &[],
-        &both,
-        "tree has data on these volumes and was left out",
-    )
-    .await;
+    let all = ["db", "db\\data", "db\\logs", "notes"];
+    let vouched = "vouched for by tree";
+    check(&["db", "notes"], &both, &all, vouched).await;
+    let unchosen = "tree has data on these volumes that was not chosen: \"notes\"";
+    check(&["db"], &both, &all[..3], unchosen).await;
+    // What is not wholly there is not told, so that no writer fails for it.
+    let there = ["db", "db\\logs", "notes"];
+    let elsewhere = "tree does not vouch for \"db\\\\data\": its path /sim/a/data lies on \
+                     the volume /sim/a, which is not in the set";
+    check(&["db", "notes"], &["/sim/b"], &there, elsewhere).await;
+    let left_out = "tree has data on these volumes and was left out";
+    check(&[], &both, &[], left_out).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -44,6 +44,7 @@ kinds! {
     Unreachable = 110, "the service cannot be reached, went away or does not speak the protocol";
     Refused = 111, "more than one copy would be deleted, and nobody agreed";
     BadDocument = 112, "a VSS document is malformed";
+    ChecksFailed = 113, "the test writer found that a requester did something wrong";
 }
 
 impl ExitKind {

@@ -62,7 +62,8 @@ impl Reached {
     }
 }
 
-fn unreachable(error: ConnectError) -> Failure {
+/// The failure of a program that cannot talk to umbrad.
+pub fn unreachable(error: ConnectError) -> Failure {
     let error = VssError::from(error);
     let kind = match ExitKind::of(error.code()) {
         ExitKind::NoPrivilege => ExitKind::NoPrivilege,

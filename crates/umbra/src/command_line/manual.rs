@@ -6,7 +6,8 @@ use clap::CommandFactory;
 use clap_mangen::Man;
 use std::{io, io::Write, path::Path};
 
-/// Writes `umbra.1`, a page for each task (`umbra-exec.1`, …) and `umbrad.8`.
+/// Writes `umbra.1`, a page for each task (`umbra-exec.1`, …,
+/// `umbra-express-list.1`, …) and `umbrad.8`.
 ///
 /// # Errors
 ///
@@ -16,11 +17,7 @@ pub fn write_manual(folder: &Path) -> Result<(), Failure> {
         std::fs::create_dir_all(folder)?;
         let mut umbra = UmbraCommand::command();
         umbra.build();
-        page(folder, "umbra", "1", &umbra)?;
-        for task in umbra.get_subcommands().filter(|task| !task.is_hide_set()) {
-            let name = format!("umbra-{}", task.get_name());
-            page(folder, &name, "1", &task.clone().display_name(&name))?;
-        }
+        pages(folder, "umbra", &umbra)?;
         page(folder, "umbrad", "8", &UmbradCommand::command())
     };
     write().map_err(|error| {
@@ -34,10 +31,22 @@ pub fn write_manual(folder: &Path) -> Result<(), Failure> {
     })
 }
 
+/// The page of a command and those of its tasks.
+fn pages(folder: &Path, name: &str, command: &clap::Command) -> io::Result<()> {
+    page(
+        folder,
+        name,
+        "1",
+        &command.clone().display_name(name.to_owned()),
+    )?;
+    let mut tasks = command.get_subcommands().filter(|task| !task.is_hide_set());
+    tasks.try_for_each(|task| pages(folder, &format!("{name}-{}", task.get_name()), task))
+}
+
 fn page(folder: &Path, name: &str, section: &str, command: &clap::Command) -> io::Result<()> {
     // The exit codes have a section of their own in a man page.
     let command = command.clone().after_long_help(None::<&str>);
-    let man = Man::new(command)
+    let man = Man::new(command.clone())
         .title(name)
         .section(section)
         .source(concat!("umbra ", env!("CARGO_PKG_VERSION")));
@@ -47,16 +56,12 @@ fn page(folder: &Path, name: &str, section: &str, command: &clap::Command) -> io
     man.render_synopsis_section(&mut text)?;
     man.render_description_section(&mut text)?;
     man.render_options_section(&mut text)?;
-    if man_has_tasks(name) {
+    if command.has_subcommands() {
         man.render_subcommands_section(&mut text)?;
     }
     man.render_extra_section(&mut text)?;
     exit_section(&mut text)?;
     std::fs::write(folder.join(format!("{name}.{section}")), text)
-}
-
-fn man_has_tasks(name: &str) -> bool {
-    name == "umbra"
 }
 
 fn exit_section(text: &mut Vec<u8>) -> io::Result<()> {
@@ -75,7 +80,14 @@ mod tests {
     fn every_task_has_a_page_with_the_exit_codes() {
         let folder = tempfile::tempdir().unwrap();
         write_manual(folder.path()).unwrap();
-        for name in ["umbra.1", "umbra-exec.1", "umbra-delete.1", "umbrad.8"] {
+        for name in [
+            "umbra.1",
+            "umbra-exec.1",
+            "umbra-delete.1",
+            "umbra-express.1",
+            "umbra-express-list.1",
+            "umbrad.8",
+        ] {
             let page = std::fs::read_to_string(folder.path().join(name)).unwrap();
             assert!(page.contains("EXIT STATUS"), "{name}");
             assert!(page.contains("\n101\n"), "{name}");

@@ -1,12 +1,16 @@
 //! The definitions of both command lines: help, completions and man pages come
 //! from here and from nowhere else.
 
+mod express;
+mod betest;
 mod manual;
 
 use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
 use std::{ffi::OsString, path::PathBuf};
 use umbra_model::{SetId, ShadowCopyId};
 
+pub use express::{ExpressArguments, ExpressTask};
+pub use betest::{BackupKind, BetestArguments, with_betest_spelling};
 pub use manual::write_manual;
 
 /// The command `umbra`.
@@ -86,6 +90,23 @@ const DOCUMENT_EXAMPLE: &str = "Examples:\n  umbra document WM5.xml\n  umbra doc
     umbra document WM*.xml --select 'SqlServerWriter' 'Registry Writer:\\Registry'\n  \
     umbra writers 'PostgreSQL Writer' --xml | umbra document /dev/stdin";
 
+const TEST_WRITER: &str = "Connects to umbrad as a writer that owns what a configuration file \
+    says, in the format of the VSS Test Writer, with paths of this machine. It says which events \
+    come, fails those that it is to fail, and checks after a restore that the requester has put \
+    back what it should, where it should.\n\nRuns until Ctrl-C, SIGTERM or the end of umbrad. \
+    What a requester did wrong is printed in lines that begin with WRONG.";
+
+const TEST_WRITER_EXAMPLE: &str = "Example:\n  umbra test-writer vswriter.xml";
+
+const BETEST: &str = "Backs up and restores the components that a file selects, with the options of \
+    Microsoft's BETest, in the look of Linux or as they are spelled there (/B, /S FILE). Says how \
+    writers are that fail.\n\nA backup copies files out of shadow copies into a folder: below \
+    `files` under their paths, with the writers' metadata in `writers`. A restore puts them back \
+    where writers and the configuration want them.";
+
+const BETEST_EXAMPLE: &str = "Example:\n  umbra betest --backup -S backup.xml -D /backup -X betest.xml\n  \
+    umbra betest --restore -S backup.xml -D /backup -X betest.xml";
+
 /// What `umbra` can do.
 #[derive(Debug, Subcommand)]
 pub enum Task {
@@ -112,9 +133,20 @@ pub enum Task {
     Delete(DeleteArguments),
     /// Show the service, its sessions and what is frozen
     Status(ListingArguments),
+    /// Give up every shadow copy set that is being made (root only)
+    Abort,
+    /// List, register or unregister writers without a process
+    #[command(long_about = express::ABOUT, after_help = express::EXAMPLE)]
+    Express(ExpressArguments),
     /// Print, check or rewrite VSS documents
     #[command(long_about = DOCUMENT, after_help = DOCUMENT_EXAMPLE)]
     Document(DocumentArguments),
+    /// Be a writer that does what a configuration file says and checks requesters
+    #[command(long_about = TEST_WRITER, after_help = TEST_WRITER_EXAMPLE)]
+    TestWriter(TestWriterArguments),
+    /// Be a requester that backs up and restores what a file selects
+    #[command(long_about = BETEST, after_help = BETEST_EXAMPLE)]
+    Betest(Box<BetestArguments>),
     /// Print completions for a shell
     Completions(CompletionsArguments),
     /// Write the man pages of umbra and umbrad into a folder
@@ -263,6 +295,14 @@ pub struct DocumentArguments {
     pub listing: ListingArguments,
 }
 
+/// `umbra test-writer`.
+#[derive(Debug, Args)]
+pub struct TestWriterArguments {
+    /// What it owns and does
+    #[arg(value_name = "CONFIG.xml")]
+    pub configuration: PathBuf,
+}
+
 /// `umbra completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArguments {
@@ -359,7 +399,7 @@ mod tests {
         let mut out = Vec::new();
         print_completions(clap_complete::Shell::Bash, &mut out);
         let text = String::from_utf8(out).unwrap();
-        for task in ["exec", "volumes", "expose", "--exclude-writer"] {
+        for task in ["exec", "volumes", "expose", "--exclude-writer", "unregister"] {
             assert!(text.contains(task), "{task}");
         }
     }

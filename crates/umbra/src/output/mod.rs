@@ -5,6 +5,7 @@
 //! people are told meanwhile goes to standard error.
 
 mod documents;
+mod express;
 mod listings;
 mod progress;
 mod selection;
@@ -13,6 +14,7 @@ mod table;
 mod text;
 
 pub use documents::DocumentView;
+pub use express::ExpressWriterView;
 pub use listings::{
     ComponentView, FileSetView, ProviderView, SessionView, StatusView, VolumeView, WriterView,
 };

@@ -1,13 +1,17 @@
 //! What `umbra` does for each of its tasks. None of them knows whether the
 //! service is in this process.
 
+mod abort;
+mod betest;
 mod create;
 mod delete;
 mod document;
 mod expose;
+mod express;
 mod listings;
 mod making;
 mod selection;
+mod test_writer;
 
 pub use making::{NotMade, Wanted, make, session_over, volume_names, writer_selection};
 
@@ -64,6 +68,9 @@ async fn reach_and_do(root: &Root, task: Task) -> Result<ExitCode, Failure> {
             format!("cannot listen for signals: {error}"),
         )
     })?;
+    if let Task::TestWriter(arguments) = &task {
+        return test_writer::test_writer(arguments, root, &mut endings).await;
+    }
     let reached = Reached::open(root).await?;
     let outcome = do_task(task, root, &reached, &mut endings).await;
     tokio::select! {
@@ -83,6 +90,9 @@ async fn do_task(
 ) -> Result<ExitCode, Failure> {
     match task {
         Task::Exec(arguments) => exec::exec(arguments, reached.connection(), endings).await,
+        Task::Betest(arguments) => {
+            betest::betest(&arguments, reached.connection(), endings).await
+        }
         Task::Create(arguments) => create::create(&arguments, reached.connection(), endings).await,
         other => tokio::select! {
             done = do_short_task(other, root, reached) => done.map(|()| ExitCode::SUCCESS),
@@ -110,12 +120,16 @@ async fn do_short_task(task: Task, root: &Root, reached: &Reached) -> Result<(),
         Task::Status(arguments) => {
             listings::status(&admin, reached, root, Format::of(&arguments)).await
         }
+        Task::Abort => abort::abort(&admin, reached).await,
+        Task::Express(arguments) => express::express(&admin, &arguments.task).await,
         Task::Expose(arguments) => expose::expose(&admin, &arguments).await,
         Task::Unexpose(arguments) => expose::unexpose(&admin, arguments.id).await,
         Task::Delete(arguments) => delete::delete(&admin, &arguments).await,
         Task::Exec(_)
         | Task::Create(_)
         | Task::Document(_)
+        | Task::TestWriter(_)
+        | Task::Betest(_)
         | Task::Completions(_)
         | Task::Man(_) => Ok(()),
     }

@@ -250,6 +250,16 @@ impl Running {
         kill_process(self.pid(), signal).unwrap();
     }
 
+    /// Its standard output, for somebody else to read.
+    pub fn take_output(&mut self) -> std::process::ChildStdout {
+        self.child().stdout.take().unwrap()
+    }
+
+    /// How it ended, if it has.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child().try_wait().unwrap()
+    }
+
     /// Writes to standard input, which the command must have had piped.
     pub fn say(&mut self, text: &str) {
         let stdin = self.child().stdin.as_mut().unwrap();

@@ -1,0 +1,3 @@
+//! Rows.
+
+crate::rows! {}

@@ -19,6 +19,7 @@ mod coverage;
 mod express;
 mod postgres;
 mod relay;
+mod restore;
 mod sqlite;
 mod version;
 

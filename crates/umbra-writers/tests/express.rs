@@ -6,6 +6,8 @@
     reason = "a test stops at what it did not expect"
 )]
 
+mod support;
+
 use std::{
     fs,
     os::unix::fs::{PermissionsExt, chown, symlink},
@@ -109,7 +111,9 @@ async fn a_document_is_a_writer_from_one_gathering_to_the_next() {
         [FileSet::files(stage.path(""), "*.xml")],
         "the documents themselves"
     );
+    support::assert_windows_would_read(&writers[0].1);
     assert_eq!(writers[1].0, "App");
+    support::assert_windows_would_read(&writers[1].1);
     assert_eq!(
         writers[1].1.components[0].files[0].path,
         Path::new("/srv/app")

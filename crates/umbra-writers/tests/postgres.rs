@@ -19,10 +19,14 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use support::event;
-use umbra_documents::FileSet;
+use support::{assert_windows_would_read, event};
+use umbra_documents::{ChosenComponent, Extra, FileSet, NewTarget, WriterComponents};
+use umbra_model::{ComponentType, RestoreType, SessionId};
 use umbra_testbed::{Disk, Format, Testbed, run};
-use umbra_writer::{BackupOutcome, SetEvent, WriterFailureKind, WriterSource};
+use umbra_writer::{
+    BackupOutcome, EventComponents, RestoreEvent, SetEvent, WriterEvent, WriterFailureKind,
+    WriterSource,
+};
 use umbra_writers::ClusterConfig;
 
 #[tokio::test]
@@ -53,6 +57,7 @@ async fn a_cluster_that_is_found_goes_through_a_whole_set() {
     let writer = source.writers().await.remove(0);
     let metadata = writer.identify().await.unwrap();
     metadata.validate().unwrap();
+    assert_windows_would_read(&metadata);
     let [data, configuration] = metadata.components.as_slice() else {
         panic!("{:?}", metadata.components);
     };
@@ -106,6 +111,64 @@ async fn a_cluster_that_is_found_goes_through_a_whole_set() {
     let failure = writer.prepare_for_backup(&event).await.unwrap_err();
     assert_eq!(failure.kind, WriterFailureKind::Retryable);
     assert!(failure.message.contains("does not run"), "{failure}");
+}
+
+#[tokio::test]
+async fn files_are_not_put_back_under_a_cluster_that_runs() {
+    let mut cluster = Cluster::new(&["-A", "peer"], &[]);
+    let writer = cluster.found().await;
+    let restore = |change: fn(&mut ChosenComponent)| {
+        let identity = writer.identity();
+        let mut components = WriterComponents::new(identity.id, identity.instance);
+        let mut chosen = ChosenComponent::new(None, cluster.name(), ComponentType::FileGroup);
+        chosen.selected_for_restore = Some(true);
+        change(&mut chosen);
+        components.components.push(chosen);
+        RestoreEvent {
+            session: SessionId::random(),
+            restore_type: RestoreType::ByCopy,
+            chosen: EventComponents::new(components).at(WriterEvent::PreRestore),
+        }
+    };
+    let in_place = restore(|_| ());
+    let failure = writer.pre_restore(&in_place).await.unwrap_err();
+    assert_eq!(failure.kind, WriterFailureKind::Retryable);
+    assert!(failure.message.contains("stop it"), "{failure}");
+
+    let not_wanted = restore(|chosen| chosen.selected_for_restore = None);
+    writer.pre_restore(&not_wanted).await.unwrap();
+    let elsewhere = restore(|chosen| {
+        chosen.new_targets.push(NewTarget {
+            path: "/srv".into(),
+            specification: "*".into(),
+            recursive: Some(true),
+            alternate_path: "/elsewhere".into(),
+            extra: Extra::default(),
+        });
+    });
+    writer.pre_restore(&elsewhere).await.unwrap();
+    cluster.stop();
+    writer.pre_restore(&in_place).await.unwrap();
+    writer.post_restore(&in_place).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_configured_cluster_that_runs_is_seen_by_its_name() {
+    let mut cluster = Cluster::new(&["-A", "trust"], &[]);
+    let writer = cluster.with(cluster.configured()).await;
+    let identity = writer.identity();
+    let mut components = WriterComponents::new(identity.id, identity.instance);
+    let mut chosen = ChosenComponent::new(None, "orders", ComponentType::FileGroup);
+    chosen.selected_for_restore = Some(true);
+    components.components.push(chosen);
+    let event = RestoreEvent {
+        session: SessionId::random(),
+        restore_type: RestoreType::ByCopy,
+        chosen: EventComponents::new(components),
+    };
+    assert!(writer.pre_restore(&event).await.is_err());
+    cluster.stop();
+    writer.pre_restore(&event).await.unwrap();
 }
 
 #[tokio::test]

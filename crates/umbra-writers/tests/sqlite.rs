@@ -17,7 +17,7 @@ use std::{
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
-use support::event;
+use support::{assert_windows_would_read, event};
 use tempfile::TempDir;
 use umbra_writer::{SetEvent, Writer, WriterFailureKind, WriterSource};
 use umbra_writers::{DatabaseConfig, SqliteConfig, SqliteSource};
@@ -338,6 +338,7 @@ async fn identify_names_the_journals_and_follows_a_link() {
     let writer = source.writers().await.remove(0);
     let metadata = writer.identify().await.unwrap();
     metadata.validate().unwrap();
+    assert_windows_would_read(&metadata);
     let component = &metadata.components[0];
     assert_eq!(component.full_path(), link.display().to_string());
     let names: Vec<_> = component

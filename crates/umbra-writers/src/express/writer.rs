@@ -1,10 +1,11 @@
 //! The writers themselves. None of them does anything at any event.
 
+use crate::restore;
 use async_trait::async_trait;
 use std::path::Path;
-use umbra_documents::{Component, FileSet, RestorePlan, WriterIdentity, WriterMetadata};
+use umbra_documents::{Component, FileSet, WriterIdentity, WriterMetadata};
 use umbra_model::{
-    Consistency, RestoreMethod, SubscribeMask, UsageType, WriterId, WriterInstanceId, WriterRestore,
+    Consistency, SubscribeMask, UsageType, WriterId, WriterInstanceId, WriterRestore,
 };
 use umbra_writer::{Subscription, Writer, WriterFailure};
 
@@ -42,15 +43,8 @@ impl SilentWriter {
                 files: vec![FileSet::files(folder, "*.xml")],
                 ..Component::file_group("WriterMetadataStore")
             }],
-            restore: Some(RestorePlan {
-                // They are read anew at each gathering, and replaced at any time.
-                method: RestoreMethod::RestoreIfCanReplace,
-                service: None,
-                user_procedure: None,
-                writer_restore: WriterRestore::Never,
-                reboot_required: false,
-                alternate_locations: Vec::new(),
-            }),
+            // They are read anew at each gathering, so they can be replaced at any time.
+            restore: Some(restore::in_place(WriterRestore::Never)),
             ..WriterMetadata::new(identity)
         })
     }

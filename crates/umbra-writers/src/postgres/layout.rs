@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tokio_postgres::{Client, error::SqlState};
-use umbra_documents::{Component, FileSet, Recursion};
+use umbra_documents::{Component, FileSet, Recursion, Selectable};
 use umbra_writer::{WriterFailure, WriterFailureKind};
 
 /// Folders in the data directory whose contents PostgreSQL makes anew at each
@@ -175,6 +175,8 @@ impl Layout {
         let configuration = (!files.is_empty()).then(|| Component {
             logical_path: Some(name.to_owned()),
             caption: Some(format!("Configuration of {}", self.caption)),
+            // Either is of use without the other.
+            selectable_for_restore: Selectable::Yes,
             files,
             ..Component::file_group(CONFIGURATION)
         });

@@ -7,7 +7,7 @@ use super::{
     failure, layout,
     session::ClusterSession,
 };
-use crate::RelayCommand;
+use crate::{RelayCommand, restore};
 use async_trait::async_trait;
 use std::{
     collections::HashMap,
@@ -17,8 +17,10 @@ use std::{
 };
 use tokio::{process::Command, task::JoinSet};
 use umbra_documents::{FreezeLevel, WriterIdentity, WriterMetadata};
-use umbra_model::{SessionId, SourceType, WriterId, WriterInstanceId};
-use umbra_writer::{SetEvent, Writer, WriterFailure, WriterFailureKind, WriterSource};
+use umbra_model::{BackupSchema, SessionId, SourceType, WriterId, WriterInstanceId, WriterRestore};
+use umbra_writer::{
+    RestoreEvent, SetEvent, Writer, WriterFailure, WriterFailureKind, WriterSource,
+};
 
 /// The class of the PostgreSQL writer.
 pub const POSTGRES_WRITER_ID: WriterId =
@@ -36,6 +38,7 @@ impl PostgresSource {
             writer: Arc::new(PostgresWriter {
                 identity: WriterIdentity {
                     source: SourceType::TransactedDb,
+                    version: crate::version::of_umbra(),
                     ..WriterIdentity::new(
                         POSTGRES_WRITER_ID,
                         WriterInstanceId::random(),
@@ -206,6 +209,17 @@ impl PostgresWriter {
         Ok(clusters)
     }
 
+    /// Whether the cluster of a component runs. One that is configured and does not
+    /// answer counts as stopped.
+    async fn runs(&self, component: &str) -> Result<bool, WriterFailure> {
+        let mut configured = self.config.clusters.iter();
+        if let Some(cluster) = configured.find(|cluster| cluster.name == component) {
+            let access = self.configured(cluster).await?;
+            return Ok(ClusterSession::open(access).await.is_ok());
+        }
+        Ok(Postmaster::of(Path::new(component)).is_ok_and(Postmaster::is_alive))
+    }
+
     /// The clusters of a session that must have begun.
     fn begun(&self, event: &SetEvent) -> Result<Clusters, WriterFailure> {
         let open = self.sessions().get(&event.session).cloned();
@@ -244,6 +258,9 @@ impl Writer for PostgresWriter {
         Ok(WriterMetadata {
             // Programs that keep their data in it are frozen before it.
             level: FreezeLevel::BackEnd,
+            // Nothing depends on whether a backup is one of a series.
+            backup_schema: BackupSchema::COPY,
+            restore: Some(restore::in_place(WriterRestore::Always)),
             components,
             excluded,
             ..WriterMetadata::new(self.identity.clone())
@@ -286,6 +303,21 @@ impl Writer for PostgresWriter {
         })
         .await
         .map(drop)
+    }
+
+    /// Vetoes where a cluster runs whose files are to be put back.
+    async fn pre_restore(&self, event: &RestoreEvent) -> Result<(), WriterFailure> {
+        for component in restore::put_back(event) {
+            if !layout::is_configuration(&component) && self.runs(&component).await? {
+                return Err(failure(
+                    &component,
+                    WriterFailureKind::Retryable,
+                    "it runs, and its files cannot be put back under it; stop it, move what is \
+                     left in its folders away, and restore it again",
+                ));
+            }
+        }
+        Ok(())
     }
 
     async fn backup_shutdown(&self, session: SessionId) {

@@ -4,7 +4,7 @@ use super::{
     config::SqliteConfig,
     database::{Keeper, failure},
 };
-use crate::coverage;
+use crate::{coverage, restore};
 use async_trait::async_trait;
 use std::{
     collections::HashMap,
@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use umbra_documents::{Component, FileSet, FreezeLevel, WriterIdentity, WriterMetadata};
-use umbra_model::{SessionId, SourceType, WriterId, WriterInstanceId};
+use umbra_model::{BackupSchema, SessionId, SourceType, WriterId, WriterInstanceId, WriterRestore};
 use umbra_writer::{SetEvent, Writer, WriterFailure, WriterFailureKind, WriterSource};
 
 /// The class of the SQLite writer.
@@ -32,6 +32,7 @@ impl SqliteSource {
             Arc::new(SqliteWriter {
                 identity: WriterIdentity {
                     source: SourceType::TransactedDb,
+                    version: crate::version::of_umbra(),
                     ..WriterIdentity::new(
                         SQLITE_WRITER_ID,
                         WriterInstanceId::random(),
@@ -121,6 +122,10 @@ impl Writer for SqliteWriter {
             // Programs with writers of their own, frozen before, may still
             // write to their databases while they come to rest.
             level: FreezeLevel::BackEnd,
+            // A database opens wherever its files are.
+            backup_schema: BackupSchema::COPY.with(BackupSchema::WRITER_SUPPORTS_NEW_TARGET),
+            // Who has a database open cannot be seen, so there is nothing to veto.
+            restore: Some(restore::in_place(WriterRestore::Never)),
             components,
             ..WriterMetadata::new(self.identity.clone())
         })

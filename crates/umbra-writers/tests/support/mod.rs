@@ -1,4 +1,12 @@
-//! What both writers' tests need: events about real folders.
+//! What the tests of writers need: events about real folders, and the names that
+//! Windows knows.
+
+#![allow(dead_code, unused_imports, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
+mod schema;
+
+pub use schema::assert_windows_would_read;
 
 use std::{os::unix::fs::MetadataExt, path::Path};
 use umbra_model::{DeviceNumber, SessionId, SetId, Volume, VolumeId};

@@ -6,3 +6,4 @@ pub mod hold;
 pub mod size;
 pub mod stall;
 pub mod volumes;
+pub mod walk;

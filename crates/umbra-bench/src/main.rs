@@ -35,6 +35,8 @@ enum Figure {
     FanOut,
     /// Longest stall that pgbench sees.
     Stall,
+    /// One pass over a million-file tree, against `find`.
+    Walk,
 }
 
 /// Measures Umbra on this machine and prints tables.
@@ -61,6 +63,14 @@ enum Role {
         /// How many.
         count: usize,
     },
+    /// Looks for the files of a component.
+    #[command(hide = true)]
+    WalkTree {
+        /// The root of the volume.
+        root: PathBuf,
+        /// Which component.
+        question: figures::walk::Question,
+    },
 }
 
 fn main() -> ExitCode {
@@ -74,14 +84,17 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    if let Some(Role::Writers {
-        socket,
-        folder,
-        count,
-    }) = &arguments.role
-    {
-        let connected = figures::fan_out::run_writers(socket, folder, *count);
-        return runtime()?.block_on(connected);
+    match &arguments.role {
+        Some(Role::Writers {
+            socket,
+            folder,
+            count,
+        }) => {
+            let connected = figures::fan_out::run_writers(socket, folder, *count);
+            return runtime()?.block_on(connected);
+        }
+        Some(Role::WalkTree { root, question }) => return figures::walk::walk(root, *question),
+        None => {}
     }
     if !rustix::process::geteuid().is_root() {
         bail!("it freezes and mounts file systems: run it as root");
@@ -102,6 +115,7 @@ fn run(arguments: &Arguments) -> Result<()> {
             Figure::Volumes => runtime.block_on(figures::volumes::measure())?,
             Figure::FanOut => runtime.block_on(figures::fan_out::measure())?,
             Figure::Stall => figures::stall::measure()?,
+            Figure::Walk => figures::walk::measure()?,
         }
         println!(
             "Measured in {:.0} s; load average afterwards {}.\n",

@@ -64,6 +64,23 @@ impl ChosenComponents {
         &mut self.document.writers[place.writer].components[place.component]
     }
 
+    /// Whether the same components of the same writers stand in both, whatever is
+    /// said of them.
+    pub(super) fn is_same_choice(&self, other: &Self) -> bool {
+        self.choice().eq(other.choice())
+    }
+
+    fn choice(
+        &self,
+    ) -> impl Iterator<Item = (WriterId, WriterInstanceId, Option<&str>, &str)> + '_ {
+        self.document.writers.iter().flat_map(|writer| {
+            writer.components.iter().map(|one| {
+                let path = one.logical_path.as_deref();
+                (writer.writer_id, writer.instance_id, path, &*one.name)
+            })
+        })
+    }
+
     /// Where a component stands.
     ///
     /// # Errors
@@ -301,10 +318,13 @@ mod tests {
         chosen.add(&writer(3), &below("p", "b"));
         let xml = chosen.document().to_xml().unwrap();
         let document = BackupComponentsDocument::from_xml(xml.as_bytes()).unwrap();
-        let again = ChosenComponents::new(document);
+        let mut again = ChosenComponents::new(document);
         assert_eq!(again.document(), chosen.document());
+        assert!(again.is_same_choice(&chosen));
         let b = address("b").below("p");
         assert_eq!(again.find(&b), chosen.find(&b));
+        again.add(&writer(3), &below("p", "c"));
+        assert!(!again.is_same_choice(&chosen));
     }
 
     /// A way through all of them each time would take minutes.

@@ -2,6 +2,7 @@
 
 mod address;
 mod backup;
+mod choosing;
 mod chosen;
 mod component;
 mod gather;
@@ -16,7 +17,7 @@ mod writer_checks;
 mod writer_filter;
 
 pub use address::ComponentAddress;
-pub use backup::BackupState;
+pub use choosing::BackupState;
 pub use component::{AdditionalRestores, Authority, BackupComponent, RestoreChoice, RollForward};
 pub use gather::GatheredWriters;
 pub use snapshots::{RootPath, SnapshotProperties};

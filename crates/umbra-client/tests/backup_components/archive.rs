@@ -134,7 +134,13 @@ impl Writer for Archive {
     async fn prepare_for_backup(&self, event: &SetEvent) -> Result<(), WriterFailure> {
         let chosen = event.chosen.all();
         let what = line(&chosen, |one| one.backup_options.clone());
-        self.told("PrepareForBackup", what).await?;
+        let told = self.told("PrepareForBackup", what).await;
+        if told.is_err() {
+            let mail = event.chosen.find(None, "mail").unwrap();
+            mail.set_prepare_for_backup_failure("ann is writing")
+                .unwrap();
+        }
+        told?;
         for component in &chosen {
             component.set_backup_metadata("shelf 3").unwrap();
         }

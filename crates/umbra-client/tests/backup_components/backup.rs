@@ -134,6 +134,22 @@ async fn a_veto_is_told_with_what_to_do_and_the_backup_tried_again_or_given_up()
     assert!(aborts >= 2, "{:?}", archive.found());
 }
 
+/// "Writer Errors and Vetoes": the messages that a writer leaves at its components.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_writer_says_of_its_failure_is_in_the_document() {
+    let served = Served::start().await;
+    let archive = Archive::new(1).failing_at("PrepareForBackup");
+    let (_archive, _registration) = register(&served, archive);
+    let backup = chosen(&served).await;
+    within(backup.prepare_for_backup()).await.unwrap_err();
+    let mail = at("mail");
+    let left = backup.component(&mail).unwrap().get().unwrap();
+    let message = left.prepare_for_backup_failure.as_deref();
+    assert_eq!(message, Some("ann is writing"));
+    backup.abort_backup().await.unwrap();
+    within(backup.close()).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_is_given_up_after_the_copies_were_made() {
     let served = Served::start().await;

@@ -101,6 +101,13 @@ async fn another_user() {
                 .await
                 .map(drop)
         }
+        "document" => {
+            let request = v1::RestoreRequest {
+                session_id: String::new(),
+                document: vec![b' '; umbra_protocol::MAX_REQUEST],
+            };
+            requester.pre_restore(request).await.map(drop)
+        }
         session => requester
             .start_snapshot_set(v1::StartSnapshotSetRequest {
                 session_id: session.to_owned(),
@@ -156,6 +163,12 @@ async fn rights_come_from_the_kernel() {
     );
     let told = play(&served, (STRANGER, STRANGER), "writer", &path).await;
     assert!(told.contains("access.writers"), "{told}");
+
+    // Only who may be a requester can make the service read a large message.
+    let told = play(&served, (STRANGER, STRANGER), "document", &path).await;
+    assert!(told.contains("larger than the wire allows"), "{told}");
+    let told = play(&served, (STRANGER, GROUP), "document", &path).await;
+    assert!(told.contains("session_id"), "{told}");
 
     // A requester cannot use the session of another user.
     let session = Requester::open(&served.connect().await, "root's")

@@ -7,6 +7,8 @@
     reason = "a test stops at what it did not expect"
 )]
 
+pub mod puppet;
+
 use async_trait::async_trait;
 use hyper_util::rt::TokioIo;
 use std::{

@@ -14,6 +14,9 @@
 //! Invariant: whatever fails on the way of a set leads through one abort path
 //! ([`create`]), and the first cause is what the requester gets.
 //! Invariant: only what belongs to no living owner is reconciled.
+//! Invariant: a writer reaches no part of a Backup Components Document but its
+//! own, and changes that only while it answers an event.
+//! Invariant: a session is one of a backup or one of a restore, never both.
 
 mod blocking;
 mod cancel;

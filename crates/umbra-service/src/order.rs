@@ -63,7 +63,7 @@ pub(crate) fn check(call: Call, state: SetState) -> VssResult<()> {
         Call::AddToSnapshotSet | Call::PrepareForBackup => &[SetStarted],
         Call::DoSnapshotSet => &[SetStarted, PreparedForBackup],
         Call::Surface => &[Created, BackupComplete, BackupAborted],
-        Call::BackupComplete => &[Created],
+        Call::BackupComplete => &[PreparedForBackup, Created],
         Call::AbortBackup => &[
             Idle,
             Initialized,
@@ -167,7 +167,12 @@ mod tests {
         );
         only(
             SetState::PreparedForBackup,
-            &[DoSnapshotSet, AbortBackup, GatherWriterStatus],
+            &[
+                DoSnapshotSet,
+                BackupComplete,
+                AbortBackup,
+                GatherWriterStatus,
+            ],
             "DoSnapshotSet",
         );
         only(

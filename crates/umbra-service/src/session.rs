@@ -299,7 +299,11 @@ impl Session {
     /// session's set; what the provider failed with.
     pub async fn surface(&self, id: ShadowCopyId) -> VssResult<(MountSource, Option<PathBuf>)> {
         let state = self.inner.call(Call::Surface).await?;
-        let copies = state.made.iter().flat_map(|made| &made.set.copies);
+        let copies = state
+            .made
+            .iter()
+            .flat_map(|made| &made.set)
+            .flat_map(|set| &set.copies);
         let found = copies.into_iter().find(|copy| copy.id == id).cloned();
         let copy = found.ok_or_else(|| {
             VssError::new(
@@ -322,7 +326,10 @@ impl Session {
     }
 
     /// Tells the writers how the backup ended (`BackupComplete`,
-    /// `SetBackupSucceeded`).
+    /// `SetBackupSucceeded`). Components of which nothing is said yet ended so.
+    ///
+    /// May come right after PrepareForBackup where no file is needed from a shadow
+    /// copy ("Overview of Pre-Backup Tasks"); no set is made then.
     ///
     /// # Errors
     ///

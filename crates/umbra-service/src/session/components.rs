@@ -43,18 +43,20 @@ impl Session {
     /// session is as it was.
     pub async fn choose_components(&self, document: BackupComponentsDocument) -> VssResult<()> {
         let mut state = self.inner.call(Call::AddComponent).await?;
-        let Some(gathered) = &state.gathered else {
-            return Err(bad_state(Call::AddComponent, "GatherWriterMetadata"));
-        };
         let mut document = KeptDocument::new(document);
-        if document.has_components() && !state.context.has_writers() {
-            return Err(bad_state(
-                Call::AddComponent,
-                "a session in a context with writers",
-            ));
+        if document.has_components() {
+            let Some(gathered) = state.gathered.clone() else {
+                return Err(bad_state(Call::AddComponent, "GatherWriterMetadata"));
+            };
+            if !state.context.has_writers() {
+                return Err(bad_state(
+                    Call::AddComponent,
+                    "a session in a context with writers",
+                ));
+            }
+            let parts = document.parts().to_vec();
+            off_loop(move || Choice::find(&parts, &gathered).map(drop)).await?;
         }
-        let (parts, gathered) = (document.parts().to_vec(), Arc::clone(gathered));
-        off_loop(move || Choice::find(&parts, &gathered).map(drop)).await?;
         if let Some(making) = &state.making {
             document.set_snapshot_set(making.id);
         }

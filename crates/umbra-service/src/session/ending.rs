@@ -59,8 +59,8 @@ impl SessionInner {
         let shutdown = told.filter_map(|one| one.shutdown(self.id)).collect();
         let patience = Patience::hear_all(self.service.limits.backup_shutdown);
         failures.extend(deliver(&self.service.writers, shutdown, patience).await);
-        if let Some(made) = state.made.take() {
-            failures.extend(self.let_go(made.set.id, state.context).await);
+        if let Some(set) = state.made.take().and_then(|made| made.set) {
+            failures.extend(self.let_go(set.id, state.context).await);
         }
         let _ = self.pass(SetState::Closed).await;
         self.service.session_ended(self.id);

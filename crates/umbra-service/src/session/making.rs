@@ -30,7 +30,10 @@ impl SessionInner {
         let state = &mut *state;
         let with_writers = state.with_writers();
         let making = state.making.as_mut().ok_or_else(no_set)?;
-        if making.copies.is_empty() {
+        // Components may be chosen of which no file is needed from a copy.
+        let document = state.document.as_ref();
+        let by_component = document.is_some_and(KeptDocument::has_components);
+        if making.copies.is_empty() && !by_component {
             return Err(bad_state(Call::PrepareForBackup, "AddToSnapshotSet"));
         }
         if with_writers && state.gathered.is_none() {
@@ -128,7 +131,7 @@ impl SessionInner {
         if let Some(making) = state.making.take() {
             state.remember_told(&making.participants);
             state.made = Some(Made {
-                set: set.clone(),
+                set: Some(set.clone()),
                 participants: making.participants,
             });
         }
@@ -157,6 +160,7 @@ impl SessionInner {
 
     pub(super) async fn backup_complete(self: Arc<Self>, outcome: BackupOutcome) -> VssResult<()> {
         let mut state = self.call(Call::BackupComplete).await?;
+        self.do_without_set(&mut state);
         let failures = self.tell_backup_complete(&mut state, outcome).await;
         self.enter(SetState::BackupComplete, "the backup is complete")
             .await?;
@@ -170,6 +174,7 @@ impl SessionInner {
         let mut state = self.call(Call::BackupComplete).await?;
         let nothing = KeptDocument::new(BackupComponentsDocument::new());
         state.document.get_or_insert(nothing).take_over(theirs)?;
+        self.do_without_set(&mut state);
         let participants = participants(&mut state);
         let deliveries = participants.filter_map(|one| {
             let outcome = outcome_of(&one.event);
@@ -181,6 +186,20 @@ impl SessionInner {
         self.enter(SetState::BackupComplete, "the backup is complete")
             .await?;
         first(failures)
+    }
+
+    /// Ends the turn of a backup that needs no copies: nothing of the set was begun
+    /// ("Overview of Pre-Backup Tasks").
+    fn do_without_set(&self, state: &mut State) {
+        if let Some(making) = state.making.take() {
+            state.remember_told(&making.participants);
+            self.service.active.remove(making.id);
+            lock(&self.standing).1 = None;
+            state.made = Some(Made {
+                set: None,
+                participants: making.participants,
+            });
+        }
     }
 
     pub(super) async fn tell_backup_complete(

@@ -53,9 +53,9 @@ pub(super) struct State {
     pub(super) given_up: Option<String>,
 }
 
-/// The set that was made.
+/// The set that was made, or the writers of a backup that needed none.
 pub(super) struct Made {
-    pub(super) set: ShadowCopySet,
+    pub(super) set: Option<ShadowCopySet>,
     pub(super) participants: Vec<Participant>,
 }
 

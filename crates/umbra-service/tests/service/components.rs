@@ -11,7 +11,9 @@ use std::{
 use umbra_documents::{
     BackupComponentsDocument, Component, FreezeLevel, Selectable, Term, WriterMetadata,
 };
-use umbra_model::{BackupType, Consistency, Context, VssCode, VssError, WriterInstanceId};
+use umbra_model::{
+    BackupType, Consistency, Context, FileSpecBackupType, VssCode, VssError, WriterInstanceId,
+};
 use umbra_service::{Limits, WriterSelection};
 use umbra_writer::{BackupOutcome, Subscription, WriterEvent};
 
@@ -470,6 +472,44 @@ async fn each_writer_hears_how_the_backup_of_its_components_ended() {
     let kept = session.document().await.unwrap();
     let mut all = kept.writers.iter().flat_map(|one| &one.components);
     assert!(all.all(|one| one.backup_succeeded == Some(true)));
+}
+
+/// "Overview of Pre-Backup Tasks": files that no copy is needed for need no set.
+#[tokio::test(start_paused = true)]
+async fn a_backup_may_do_without_a_set() {
+    let machine = Machine::new();
+    let service = machine.service(Limits::default());
+    let mut live = component("live", &["/sim/a/live"]);
+    live.files[0].backup_type = FileSpecBackupType::ALL_BACKUP_REQUIRED;
+    let writer = ScriptedWriter::new(&machine, "tree", BACK, vec![live]);
+    let _writer = service
+        .register_writer(Arc::clone(&writer) as _, "test".into())
+        .unwrap();
+    let session = service.open_session(requester("backup"));
+    session.gather_writer_metadata().await.unwrap();
+    let chosen = || document(vec![part(&writer, &["live"])]);
+    session.choose_components(chosen()).await.unwrap();
+    session.start_snapshot_set().await.unwrap();
+    session.prepare_for_backup().await.unwrap();
+    let seen = writer.seen(WriterEvent::PrepareForBackup);
+    assert_eq!(seen.components, ["live"]);
+    let mut theirs = session.document().await.unwrap();
+    theirs.writers[0].components[0].backup_succeeded = Some(true);
+    session.backup_complete_of(theirs).await.unwrap();
+    // The turn is free again.
+    let other = started(&service, Context::Backup).await.unwrap();
+    other.close().await.unwrap();
+    session.close().await.unwrap();
+    let log = machine.log();
+    let told = log.iter().filter_map(|line| line.strip_prefix("tree "));
+    let told: Vec<_> = told.filter(|event| *event != "Identify").collect();
+    let expected = [
+        "PrepareForBackup",
+        "BackupComplete Succeeded",
+        "BackupShutdown",
+    ];
+    assert_eq!(told, expected);
+    machine.assert_clean(&service, "without a set").await;
 }
 
 #[tokio::test]

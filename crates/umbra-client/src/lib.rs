@@ -76,5 +76,7 @@ pub use reports::{
 pub use requester::Requester;
 pub use selection::{Selection, WriterSelection};
 pub use umbra_provider::{Migration, MountSource, Persistence};
-pub use umbra_writer::{BackupOutcome, ExpressWriterEntry, ExpressWriterMetadata};
+pub use umbra_writer::{
+    BackupOutcome, ExpressWriterEntry, ExpressWriterMetadata, MAX_EXPRESS_DOCUMENT,
+};
 pub use writer::{SubscribedWriter, run_writer};

@@ -70,6 +70,11 @@ impl Archive {
         }
     }
 
+    pub fn with_schema(mut self, schema: BackupSchema) -> Self {
+        self.metadata.backup_schema = schema;
+        self
+    }
+
     pub fn failing_at(self, event: &'static str) -> Self {
         Self {
             fails_at: Some(event),

@@ -1,12 +1,14 @@
 //! Whole backups ("Overview of Processing a Backup Under VSS").
 
 use crate::{
-    archive::{Archive, at, chosen, open, register},
+    archive::{Archive, CLASS, at, chosen, open, register},
     parts::{Served, VOLUME, within},
 };
-use umbra_client::{AsyncStatus, BackupOutcome, BackupState, Retry};
+use umbra_client::{AsyncStatus, BackupComponents, BackupOutcome, BackupState, Retry};
 use umbra_documents::BackupComponentsDocument;
-use umbra_model::{BackupType, Consistency, Context, VssCode, WriterInstanceId, WriterState};
+use umbra_model::{
+    BackupType, Consistency, Context, VssCode, VssResult, WriterId, WriterInstanceId, WriterState,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_requester_and_writer_leave_each_other_arrives() {
@@ -194,6 +196,43 @@ async fn writers_that_are_disabled_hear_nothing() {
     assert_eq!(second.found(), [""; 0]);
     let statuses = backup.gather_writer_status().await.unwrap();
     assert_eq!(statuses.len(), 1);
+    within(backup.close()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn classes_are_enabled_and_disabled_before_the_writers_are_asked() {
+    let served = Served::start().await;
+    let (_archive, _registration) = register(&served, Archive::new(1));
+    let known = async |choose: fn(&BackupComponents) -> VssResult<()>| {
+        let backup = open(&served).await;
+        backup.initialize_for_backup().unwrap();
+        choose(&backup).unwrap();
+        let gathered = backup.gather_writer_metadata().await.unwrap();
+        within(backup.close()).await.unwrap();
+        gathered.writers.len()
+    };
+    const OTHER: WriterId = WriterId::from_u128(0xb);
+    assert_eq!(
+        known(|backup| backup.disable_writer_classes(&[OTHER])).await,
+        1
+    );
+    assert_eq!(
+        known(|backup| backup.disable_writer_classes(&[CLASS])).await,
+        0
+    );
+    assert_eq!(
+        known(|backup| backup.enable_writer_classes(&[OTHER])).await,
+        0
+    );
+    assert_eq!(
+        known(|backup| backup.enable_writer_classes(&[CLASS])).await,
+        1
+    );
+
+    let backup = open(&served).await;
+    backup.initialize_for_backup().unwrap();
+    let error = backup.disable_writer_instances(&[]).unwrap_err();
+    assert_eq!(error.code(), VssCode::InvalidArgument);
     within(backup.close()).await.unwrap();
 }
 

@@ -9,7 +9,8 @@ use umbra_client::{
 };
 use umbra_documents::{AlternateLocation, FileSet, Term, WriterMetadata};
 use umbra_model::{
-    FileRestoreStatus, RestoreTarget, RestoreType, RollForwardType, VssCode, WriterInstanceId,
+    BackupSchema, FileRestoreStatus, RestoreTarget, RestoreType, RollForwardType, VssCode,
+    WriterInstanceId,
 };
 
 /// Backs an archive up and gives the document and the metadata that a requester keeps.
@@ -163,6 +164,64 @@ async fn what_a_writer_does_not_support_is_refused() {
     let nobody = WriterInstanceId::from_u128(9);
     let gone = one.set_selected_for_restore_ex(RestoreChoice::Selected, nobody);
     assert_eq!(code(gone), "VSS_E_OBJECT_NOT_FOUND");
+    within(restore.close()).await.unwrap();
+}
+
+/// "Writer Backup Schema Support", "Working with New Targets during Restore".
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_writer_supports_is_in_the_document() {
+    let served = Served::start().await;
+    let (xml, stored) = backed_up(&served).await;
+    let schema = BackupSchema::AUTHORITATIVE_RESTORE
+        .with(BackupSchema::RESTORE_RENAME)
+        .with(BackupSchema::WRITER_SUPPORTS_NEW_TARGET);
+    let (_archive, _registration) = register(&served, Archive::new(1).with_schema(schema));
+    let restore = restoring(&served, &xml, stored).await;
+    let mail = at("mail");
+    let one = restore.component(&mail).unwrap();
+    one.set_restore_name("post").unwrap();
+    one.set_authoritative_restore(Authority::Authoritative)
+        .unwrap();
+    one.add_new_target(&moved()).unwrap();
+    let all = one.set_roll_forward(RollForward::All).unwrap_err();
+    assert_eq!(all.code(), VssCode::NotSupported);
+    let nowhere = AlternateLocation {
+        destination: "".into(),
+        ..moved()
+    };
+    for refused in [
+        one.add_new_target(&nowhere),
+        one.add_alternative_location_mapping(&nowhere),
+        one.set_restore_name(""),
+        one.set_ranges_file_path(0, "".as_ref()),
+    ] {
+        assert_eq!(refused.unwrap_err().code(), VssCode::InvalidArgument);
+    }
+    let chosen = one.get().unwrap();
+    assert_eq!(chosen.restore_name.as_deref(), Some("post"));
+    assert_eq!(chosen.authoritative_restore, Some(true));
+    assert_eq!(chosen.new_targets[0].alternate_path, "/srv/two");
+    within(restore.close()).await.unwrap();
+}
+
+/// "Writer Backup Schema Support", Restore with Move.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_component_goes_to_another_instance() {
+    let served = Served::start().await;
+    let (xml, stored) = backed_up(&served).await;
+    let moves = BackupSchema::WRITER_SUPPORTS_RESTORE_WITH_MOVE;
+    let (first, _first) = register(&served, Archive::new(1).with_schema(moves));
+    let (second, _second) = register(&served, Archive::new(2).with_schema(moves));
+    let restore = restoring(&served, &xml, stored).await;
+    let mail = at("mail");
+    let one = restore.component(&mail).unwrap();
+    let other = second.metadata.identity.instance;
+    one.set_selected_for_restore_ex(RestoreChoice::Selected, other)
+        .unwrap();
+    assert_eq!(within(restore.pre_restore()).await, Ok(Vec::new()));
+    assert_eq!(first.found(), [""; 0]);
+    assert!(second.found()[0].starts_with("PreRestore: mail"));
+    within(restore.post_restore()).await.unwrap();
     within(restore.close()).await.unwrap();
 }
 

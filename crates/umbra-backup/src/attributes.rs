@@ -39,19 +39,30 @@ impl Attributes {
         })
     }
 
-    /// Gives them to a file or folder. The owner comes first: a change of owner takes
-    /// away what only the right owner may have. The times come last.
+    /// Gives them to a file or folder, as many as it takes. The owner comes first: a
+    /// change of owner takes away what only the right owner may have. The times come
+    /// last.
     pub(crate) fn apply(&self, file: BorrowedFd<'_>) -> Result<(), Errno> {
         let now = fstat(file)?;
-        if (now.st_uid, now.st_gid) != (self.owner, self.group) {
+        let mut mode = self.mode;
+        let owned = if (now.st_uid, now.st_gid) == (self.owner, self.group) {
+            Ok(())
+        } else {
             let (owner, group) = (Uid::from_raw(self.owner), Gid::from_raw(self.group));
-            fchown(file, Some(owner), Some(group))?;
+            fchown(file, Some(owner), Some(group))
+        };
+        if owned.is_err() {
+            // Nobody is to run it as somebody else than it was meant to be.
+            mode.remove(Mode::SUID.union(Mode::SGID));
         }
-        for (name, value) in &self.extended {
-            fsetxattr(file, name.as_c_str(), value, XattrFlags::empty())?;
-        }
-        fchmod(file, self.mode)?;
-        futimens(file, &self.times)
+        let extended = self
+            .extended
+            .iter()
+            .map(|(name, value)| fsetxattr(file, name.as_c_str(), value, XattrFlags::empty()));
+        let extended: Vec<Result<(), Errno>> = extended.collect();
+        let rest = [fchmod(file, mode), futimens(file, &self.times)];
+        let mut all = [owned].into_iter().chain(extended).chain(rest);
+        all.find(Result::is_err).unwrap_or(Ok(()))
     }
 }
 

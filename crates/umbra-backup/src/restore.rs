@@ -289,7 +289,8 @@ impl Restoring<'_> {
             .source
             .parent(relative(original))
             .map_err(refused("open the folder of", original))?;
-        self.sink.link(&to, from)?;
+        let lost = self.sink.link(&to, from)?;
+        lost.into_iter().for_each(|error| self.report.fail(error));
         Ok(0)
     }
 
@@ -298,11 +299,12 @@ impl Restoring<'_> {
         self.folder(parent(&to), parent(original))?;
         let (from, length) = self.open(original)?;
         let failed = |cause| EntryError::system("restore", &to)(cause);
-        self.sink.replace(&to, |file| {
+        let lost = self.sink.replace(&to, |file| {
             copy_whole(from.as_fd(), file, length).map_err(failed)?;
-            keep_attributes(from.as_fd(), file, &to)?;
-            Ok(length)
-        })
+            Ok(keep_attributes(from.as_fd(), file, &to))
+        })?;
+        lost.into_iter().for_each(|error| self.report.fail(error));
+        Ok(length)
     }
 
     /// Only the ranges, into the file that is there ("Working with Partial Files"); a
@@ -353,14 +355,15 @@ impl Restoring<'_> {
         if let Some(there) = self.sink.open_there(path)? {
             return write(there.as_fd());
         }
-        self.sink.replace(path, |to| {
+        let (bytes, lost) = self.sink.replace(path, |to| {
             if let Some(length) = length {
                 ftruncate(to, length).map_err(failed)?;
             }
             let bytes = write(to)?;
-            keep_attributes(from, to, path)?;
-            Ok(bytes)
-        })
+            Ok((bytes, keep_attributes(from, to, path)))
+        })?;
+        lost.into_iter().for_each(|error| self.report.fail(error));
+        Ok(bytes)
     }
 
     /// From the backup; or from the machine, where the requester put it

@@ -14,7 +14,7 @@ use rustix::{
     fd::{AsFd, BorrowedFd},
     fs::ftruncate,
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use umbra_documents::{FileRules, PartialFileRule, PartialRanges, RangeList, Take};
 use umbra_model::{VssError, VssResult};
 
@@ -28,6 +28,8 @@ pub struct SaveReport {
     pub files: u64,
     /// How many bytes of content they have, holes counted.
     pub bytes: u64,
+    /// The partial files that are in the backup, by their paths in it.
+    pub partial_files: Vec<PathBuf>,
     /// How many files or folders failed.
     pub failed: u64,
     /// Why; at most the first thousand.
@@ -49,7 +51,9 @@ impl SaveReport {
 /// Actual Backup of Files").
 ///
 /// Not kept: that two names are one file (each is copied), and attributes that only
-/// `chattr` knows.
+/// `chattr` knows. A file that is named and not there is no failure: a file set names
+/// what may be, and another volume may have it. Of partial files,
+/// [`SaveReport::partial_files`] says which were there.
 ///
 /// # Errors
 ///
@@ -98,6 +102,10 @@ impl Saving<'_> {
     fn file(&mut self, file: &FoundFile<'_>) -> Result<(), EntryError> {
         match file.kind {
             FileKind::Folder => self.folder(file.original()),
+            FileKind::Link if matches!(file.take, Take::Ranges(_)) => Err(EntryError::OtherKind {
+                path: file.found_at().to_owned(),
+                expected: "file",
+            }),
             FileKind::Link => {
                 self.folder(parent(file.original()))?;
                 let found = self.inside(file.found_at());
@@ -105,14 +113,19 @@ impl Saving<'_> {
                     .source
                     .parent(found)
                     .map_err(refused("open the folder of", found))?;
-                self.sink.link(file.original(), from)?;
+                let lost = self.sink.link(file.original(), from)?;
+                lost.into_iter().for_each(|error| self.report.fail(error));
                 self.report.files += 1;
                 Ok(())
             }
             FileKind::File => {
                 self.folder(parent(file.original()))?;
                 let bytes = match file.take {
-                    Take::Ranges(partial) => self.partial(file, partial)?,
+                    Take::Ranges(partial) => {
+                        let bytes = self.partial(file, partial)?;
+                        self.report.partial_files.push(partial.original.clone());
+                        bytes
+                    }
                     _ => self.whole(file)?,
                 };
                 self.report.files += 1;
@@ -143,11 +156,12 @@ impl Saving<'_> {
         let from = self.source.file(found).map_err(refused("open", path))?;
         let length = length_of_file(from.as_fd(), path)?;
         let failed = |cause| EntryError::system("copy", path)(cause);
-        self.sink.replace(file.original(), |to| {
+        let lost = self.sink.replace(file.original(), |to| {
             copy_whole(from.as_fd(), to, length).map_err(failed)?;
-            keep_attributes(from.as_fd(), to, path)?;
-            Ok(length)
-        })
+            Ok(keep_attributes(from.as_fd(), to, path))
+        })?;
+        lost.into_iter().for_each(|error| self.report.fail(error));
+        Ok(length)
     }
 
     /// Into the file that another component has in the backup, if one has, so that
@@ -171,14 +185,15 @@ impl Saving<'_> {
             }
             return Ok(ranges.length());
         }
-        self.sink.replace(file.original(), |to| {
+        let lost = self.sink.replace(file.original(), |to| {
             for range in ranges.ranges() {
                 copy_sparse(from.as_fd(), to, *range).map_err(failed)?;
             }
             ftruncate(to, size).map_err(failed)?;
-            keep_attributes(from.as_fd(), to, path)?;
-            Ok(ranges.length())
-        })
+            Ok(keep_attributes(from.as_fd(), to, path))
+        })?;
+        lost.into_iter().for_each(|error| self.report.fail(error));
+        Ok(ranges.length())
     }
 
     /// A ranges file is read from the machine as it is now, as its writer may have
@@ -216,16 +231,16 @@ pub(crate) fn parent(path: &Path) -> &Path {
     relative(path).parent().unwrap_or(Path::new(""))
 }
 
+/// Gives a file the attributes of another. What cannot be kept is said; the content
+/// is worth keeping without it.
 pub(crate) fn keep_attributes(
     from: BorrowedFd<'_>,
     to: BorrowedFd<'_>,
     path: &Path,
-) -> Result<(), EntryError> {
-    let attributes =
-        Attributes::of(from).map_err(EntryError::system("read the attributes of", path))?;
-    attributes
-        .apply(to)
-        .map_err(EntryError::system("keep the attributes of", path))
+) -> Option<EntryError> {
+    let kept = Attributes::of(from).and_then(|attributes| attributes.apply(to));
+    kept.map_err(EntryError::system("keep all attributes of", path))
+        .err()
 }
 
 /// A range behind the end would be missing on restore without anybody knowing.

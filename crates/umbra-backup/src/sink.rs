@@ -191,6 +191,24 @@ impl Sink {
         format!(".umbra-{}-{}", process.as_raw_nonzero(), self.names).into()
     }
 
+    /// A new file beside the one of this path.
+    fn temporary(&mut self, path: &Path) -> Result<(OsString, OwnedFd), Errno> {
+        let flags = OFlags::RDWR
+            .union(OFlags::CREATE)
+            .union(OFlags::EXCL)
+            .union(OFlags::NOFOLLOW)
+            .union(OFlags::CLOEXEC);
+        loop {
+            let name = self.new_name();
+            let (folder, _) = self.tree.parent(path)?;
+            match openat(folder, &name, flags, NEW_FILE) {
+                // Left over from another process of this number, long ago.
+                Err(Errno::EXIST) => {}
+                other => return Ok((name, other?)),
+            }
+        }
+    }
+
     /// Remembers the file system of a folder, to bring it to disk at the end.
     fn note_written(&mut self, path: &Path) -> Result<(), Errno> {
         let (folder, _) = self.tree.parent(path)?;
@@ -220,14 +238,8 @@ impl Sink {
         };
         let failed = |cause| EntryError::system("write", path)(cause);
         self.note_written(path).map_err(failed)?;
-        let temporary = self.new_name();
+        let (temporary, file) = self.temporary(path).map_err(failed)?;
         let (folder, name) = self.tree.parent(path).map_err(failed)?;
-        let flags = OFlags::RDWR
-            .union(OFlags::CREATE)
-            .union(OFlags::EXCL)
-            .union(OFlags::NOFOLLOW)
-            .union(OFlags::CLOEXEC);
-        let file = openat(folder, &temporary, flags, NEW_FILE).map_err(failed)?;
         let filled = fill(file.as_fd()).and_then(|filled| {
             if is_there {
                 // The old content must not go before the new one is safe.
@@ -244,12 +256,13 @@ impl Sink {
         filled
     }
 
-    /// Puts a symbolic link in the place of whatever file is there.
+    /// Puts a symbolic link in the place of whatever file is there; says which
+    /// attributes could not be kept.
     pub(crate) fn link(
         &mut self,
         path: &Path,
         from: (BorrowedFd<'_>, &OsStr),
-    ) -> Result<(), EntryError> {
+    ) -> Result<Option<EntryError>, EntryError> {
         let path = relative(path);
         if self.look(path)? == Some(FileType::Directory) {
             return Err(EntryError::OtherKind {
@@ -263,12 +276,14 @@ impl Sink {
         let temporary = self.new_name();
         let (folder, name) = self.tree.parent(path).map_err(failed)?;
         symlinkat(&*leads_to, folder, &temporary).map_err(failed)?;
-        let made = copy_of_link(from, (folder, &temporary))
-            .and_then(|()| renameat(folder, &temporary, folder, name));
+        let lost = copy_of_link(from, (folder, &temporary))
+            .map_err(EntryError::system("keep all attributes of", path))
+            .err();
+        let made = renameat(folder, &temporary, folder, name);
         if made.is_err() {
             let _ = unlinkat(folder, &temporary, AtFlags::empty());
         }
-        made.map_err(failed)
+        made.map(|()| lost).map_err(failed)
     }
 
     /// Opens a file that is there, to write into it.

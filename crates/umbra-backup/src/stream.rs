@@ -113,7 +113,8 @@ impl Stream {
             let kind = match kind {
                 FileType::Unknown => match self.stat(&name) {
                     Ok(stat) => FileType::from_raw_mode(stat.st_mode),
-                    Err(Errno::NOENT) => continue,
+                    // Gone meanwhile, or a name that no file here can have.
+                    Err(Errno::NOENT | Errno::NAMETOOLONG) => continue,
                     Err(error) => return Some(Err(error)),
                 },
                 known => known,

@@ -157,6 +157,31 @@ fn names_of_any_bytes_are_found() {
     }
 }
 
+/// A writer may say anything; nothing of it leads out of the folder it names, and one
+/// impossible name does not hide the others.
+#[test]
+fn names_that_no_file_can_have_find_nothing() {
+    let folder = tempdir().unwrap();
+    write(folder.path().join("data/file"), b"");
+    write(folder.path().join("data/sub/file"), b"");
+    write(folder.path().join("outside"), b"");
+    let long = "x".repeat(2000);
+    let names = [
+        "..",
+        "../outside",
+        "sub/file",
+        "a\0b",
+        "",
+        long.as_str(),
+        "file",
+    ];
+    let mut sets = names.map(|name| FileSet::files("/srv/data", name)).to_vec();
+    sets.push(FileSet::tree("/srv/data/../.."));
+    let volume = Volume::shadow_copy(folder.path(), "/srv").unwrap();
+    let expected = vec![PathBuf::from("/srv/data/file")];
+    assert_eq!(found(&volume, &rules(sets)), (expected, vec![]));
+}
+
 /// What is part of a component, and what is not.
 #[test]
 fn links_are_taken_as_such_and_never_followed() {

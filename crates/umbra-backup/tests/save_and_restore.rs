@@ -226,7 +226,9 @@ fn partial_files_are_ranges() {
         ..chosen()
     };
     let rules = rules_for(&metadata(), &all(), &chosen, BackupType::Incremental);
-    assert_eq!(place.save(&rules).bytes, 7);
+    let report = place.save(&rules);
+    assert_eq!(report.bytes, 7);
+    assert_eq!(report.partial_files, [PathBuf::from("/srv/log")]);
     let stored = fs::read(place.backup.location(Path::new("/srv/log"))).unwrap();
     assert_eq!(stored, b"\0\x00234\0\0\0\0\0abcd\0\0\0\0\0\0");
     write(place.target("srv/log"), b"ABCDEFGHIJKLMNOPQRSTUVWXYZ");
@@ -295,6 +297,22 @@ fn a_ranges_file_is_kept_in_the_backup() {
     assert!(matches!(
         report.failures[..],
         [EntryError::RangesFile { .. }]
+    ));
+}
+
+/// A partial file is a file.
+#[test]
+fn a_link_has_no_ranges() {
+    let place = Place::new();
+    symlink("/etc/passwd", place.volume("log")).unwrap();
+    let chosen = ChosenComponent {
+        partial_files: vec![partial("/srv", "log", "0:3")],
+        ..chosen()
+    };
+    let report = place.save(&rules_for(&metadata(), &all(), &chosen, BackupType::Full));
+    assert!(matches!(
+        report.failures[..],
+        [EntryError::OtherKind { .. }]
     ));
 }
 
@@ -656,6 +674,37 @@ fn a_partial_file_does_not_spoil_a_whole_one() {
     ));
     let stored = fs::read(place.backup.location(Path::new("/srv/shared"))).unwrap();
     assert_eq!(stored, b"0123456789");
+}
+
+/// Whoever may not give files away still gets their content, and hears of it; nothing
+/// runs as somebody else than was meant.
+#[test]
+fn content_is_kept_where_attributes_cannot_be() {
+    let place = Place::new();
+    write(place.volume("program"), b"content");
+    fs::set_permissions(place.volume("program"), fs::Permissions::from_mode(0o4755)).unwrap();
+    for folder in ["", "backup", "backup/files", "volume"] {
+        let folder = place.folder.path().join(folder);
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let files = place.folder.path().join("backup/files");
+    chown(&files, Some(65534), Some(65534)).unwrap();
+    let report = std::thread::scope(|scope| {
+        let saving = scope.spawn(|| {
+            rustix::thread::set_thread_uid(rustix::fs::Uid::from_raw(65534)).unwrap();
+            place.save(&rules(vec![FileSet::tree("/srv")]))
+        });
+        saving.join().unwrap()
+    });
+    assert_eq!(report.files, 1);
+    let errors: Vec<String> = report.failures.iter().map(ToString::to_string).collect();
+    assert!(
+        errors.contains(&"cannot keep all attributes of \"/srv/program\"".to_owned()),
+        "{errors:?}"
+    );
+    let stored = place.backup.location(Path::new("/srv/program"));
+    assert_eq!(fs::read(&stored).unwrap(), b"content");
+    assert_eq!(fs::metadata(&stored).unwrap().mode() & 0o7777, 0o755);
 }
 
 #[test]

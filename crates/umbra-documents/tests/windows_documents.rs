@@ -10,7 +10,10 @@ use std::{
     sync::Arc,
 };
 use support::meaning;
-use umbra_documents::{BackupSelection, Document, Term, WriterTrees};
+use umbra_documents::{
+    BackupRequest, BackupSelection, Component, Document, FileRules, PathStyle, Term, ViewKind,
+    WriterMetadata, WriterTrees, path_to_text, text_to_path,
+};
 use umbra_model::{BackupSchema, BackupType, ComponentType, RestoreMethod, SourceType, VssCode};
 
 /// The folder, or nothing on a machine that does not have it. CI has it.
@@ -197,4 +200,51 @@ fn what_a_windows_server_chose_is_what_its_writers_allow() {
         .map(|writer| writer.tree().len())
         .sum();
     assert_eq!(set.included().count(), all);
+}
+
+/// The rules of every writer of a Windows server: each file that a file set names is
+/// taken, whatever the case of its path, and what is excluded is not.
+#[test]
+fn file_rules_of_every_writer() {
+    let mut sets_seen = 0;
+    for (name, bytes) in documents() {
+        let Document::WriterMetadata(document) = Document::read(&bytes).unwrap() else {
+            continue;
+        };
+        let metadata = document.to_metadata();
+        let components: Vec<&Component> = metadata.components.iter().collect();
+        let request = BackupRequest::new(BackupType::Full);
+        let style = PathStyle::Windows;
+        let rules = FileRules::for_backup(&metadata, &components, None, &request, style).unwrap();
+        let excluded = FileRules::for_included(
+            &WriterMetadata {
+                included: metadata.excluded.clone(),
+                excluded: Vec::new(),
+                ..metadata.clone()
+            },
+            style,
+        );
+        let is_taken = |rules: &FileRules, folder: &Path, file: &str| {
+            let mut found = Vec::new();
+            let place = rules.place(folder);
+            rules.files(
+                &place,
+                folder,
+                file.as_bytes(),
+                ViewKind::ShadowCopy,
+                &mut found,
+            );
+            !found.is_empty()
+        };
+        for set in components.iter().flat_map(|one| one.file_sets()) {
+            let file = set.specification.replace(['*', '?'], "x").to_uppercase();
+            let folder = path_to_text(set.alternate_path.as_ref().unwrap_or(&set.path));
+            let folder = text_to_path(&folder.to_uppercase());
+            let out = is_taken(&excluded, &set.path, &file);
+            let taken = is_taken(&rules, &folder, &file);
+            assert_ne!(taken, out, "{name}: {folder:?} {file:?}");
+            sets_seen += 1;
+        }
+    }
+    assert!(folder().is_none() || sets_seen > 18_000, "{sets_seen}");
 }

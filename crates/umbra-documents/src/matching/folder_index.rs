@@ -230,10 +230,17 @@ impl FolderIndex {
         // Names that only remarks are about may be among them: they are few.
         let files = node.here.exact.keys().chain(node.below.exact.keys());
         let mut names: Vec<&[u8]> = folders.chain(files.map(|name| &**name)).collect();
+        // What is no name must not lead anywhere either.
+        names.retain(|name| is_name(name));
         names.sort_unstable();
         names.dedup();
         Some(names)
     }
+}
+
+/// Whether a file can have this name.
+fn is_name(name: &[u8]) -> bool {
+    !matches!(name, b"" | b"." | b"..") && !name.iter().any(|byte| matches!(byte, b'/' | 0))
 }
 
 /// The names in a path, without what says nothing.
@@ -350,6 +357,17 @@ mod tests {
         assert_eq!(only("/srv/b"), Some(vec![&b"one"[..], b"two"]));
         assert_eq!(only("/srv/a"), None);
         assert_eq!(only("/srv/a/tmp"), Some(vec![&b"keep"[..]]));
+    }
+
+    #[test]
+    fn what_is_no_name_leads_nowhere() {
+        let sets = ["..", "a/b", "/etc/passwd", ""].map(|no| ("/srv", no, Recursion::Folder));
+        let index = index(PathStyle::Linux, &sets);
+        let only = index.only_names(&index.find(Path::new("/srv")));
+        assert_eq!(only, Some(vec![]));
+        let upwards = self::index(PathStyle::Linux, &[("/srv/..", "a", Recursion::Folder)]);
+        let only = upwards.only_names(&upwards.find(Path::new("/srv")));
+        assert_eq!(only, Some(vec![]));
     }
 
     fn any_set() -> impl Strategy<Value = (String, String, Recursion)> {

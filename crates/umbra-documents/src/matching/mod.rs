@@ -2,6 +2,7 @@
 //! needs, parts of files, and where files go on restore. Everything here is about
 //! names; who looks for files brings them.
 
+mod backup_request;
 mod backup_type;
 mod file_rules;
 mod folder_index;
@@ -9,11 +10,11 @@ mod range_list;
 mod restore_rules;
 mod specification;
 
-pub use backup_type::{ReadFrom, supported_backup_type};
-pub use file_rules::{
-    BackupRequest, ChosenFile, FileRules, FileRulesError, PartialFileRule, PartialFileSupport,
-    Place, Take, ViewKind,
+pub use backup_request::{
+    BackupRequest, ChosenFile, FileRulesError, PartialFileRule, PartialFileSupport, Take, ViewKind,
 };
+pub use backup_type::{ReadFrom, supported_backup_type};
+pub use file_rules::{FileRules, Place};
 pub use range_list::{ByteRange, PartialRanges, RangeList, RangeListError};
 pub use restore_rules::{
     AlternateDestination, Destination, DestinationReason, DirectedPart, NoAlternateLocation,

@@ -67,7 +67,8 @@ type Answer = Pin<Box<dyn Future<Output = Result<(), WriterFailure>> + Send>>;
 pub(crate) struct Delivery {
     listener: Listener,
     event: WriterEvent,
-    chosen: EventComponents,
+    /// The writer's part of the document, at no event.
+    part: EventComponents,
     answer: Answer,
 }
 
@@ -98,7 +99,7 @@ impl Listener {
         self.gets(WriterEvent::BackupShutdown).then(|| Delivery {
             listener: self.clone(),
             event: WriterEvent::BackupShutdown,
-            chosen: EventComponents::default(),
+            part: EventComponents::default(),
             answer: Box::pin(async move {
                 writer.backup_shutdown(session).await;
                 Ok(())
@@ -109,15 +110,15 @@ impl Listener {
     /// PreRestore, or else PostRestore.
     pub(crate) fn restore(&self, event: WriterEvent, restore: &RestoreEvent) -> Option<Delivery> {
         let writer = Arc::clone(&self.writer);
-        let chosen = restore.chosen.at(event);
+        let part = restore.chosen.clone();
         let restore = RestoreEvent {
-            chosen: chosen.clone(),
+            chosen: part.at(event),
             ..restore.clone()
         };
         self.gets(event).then(|| Delivery {
             listener: self.clone(),
             event,
-            chosen,
+            part,
             answer: Box::pin(async move {
                 if event == WriterEvent::PreRestore {
                     writer.pre_restore(&restore).await
@@ -138,15 +139,15 @@ impl Participant {
         }
         self.told = true;
         let writer = Arc::clone(&self.listener.writer);
-        let chosen = self.event.chosen.at(event);
+        let part = self.event.chosen.clone();
         let set = SetEvent {
-            chosen: chosen.clone(),
+            chosen: part.at(event),
             ..self.event.clone()
         };
         Some(Delivery {
             listener: self.listener.clone(),
             event,
-            chosen,
+            part,
             answer: Box::pin(async move { message.deliver(writer.as_ref(), &set).await }),
         })
     }
@@ -225,11 +226,11 @@ pub(crate) async fn deliver(
         let Delivery {
             listener,
             event,
-            chosen,
+            part,
             answer,
         } = delivery;
         let task = asked.spawn(timeout_at(end, answer));
-        who.insert(task.id(), (listener, event, chosen));
+        who.insert(task.id(), (listener, event, part));
     }
     let mut failures = Vec::new();
     loop {
@@ -246,10 +247,10 @@ pub(crate) async fn deliver(
             Ok((task, answer)) => (task, answer),
             Err(panic) => (panic.id(), Ok(Err(broke_off(&panic)))),
         };
-        let Some((listener, event, chosen)) = who.get(&task) else {
+        let Some((listener, event, part)) = who.get(&task) else {
             continue;
         };
-        chosen.end_event();
+        part.end_event();
         let (instance, name) = (listener.identity.instance, &listener.identity.name);
         let (failure, error) = match answer {
             Ok(Ok(())) => {
@@ -262,7 +263,7 @@ pub(crate) async fn deliver(
             }
             Err(_) => too_late(name, *event, window_first, patience.limit),
         };
-        leave_failure(chosen, *event, &failure);
+        leave_failure(part, *event, &failure);
         registry.failed(instance, *event, &error, failure.application_code);
         failures.push(error);
         if patience.others == Others::Left {
@@ -272,15 +273,15 @@ pub(crate) async fn deliver(
     // A writer must not go on with an event after it was told Abort, so what is
     // left must have ended; a writer that blocks its thread is not waited for.
     let _ = timeout(LET_GO, asked.shutdown()).await;
-    for (_, _, chosen) in who.values() {
-        chosen.end_event();
+    for (_, _, part) in who.values() {
+        part.end_event();
     }
     failures
 }
 
 /// A component at which the writer says why it failed gets the failure's codes too
 /// (`IVssComponentEx2::GetFailure`), unless the writer set those.
-fn leave_failure(chosen: &EventComponents, event: WriterEvent, failure: &WriterFailure) {
+fn leave_failure(part: &EventComponents, event: WriterEvent, failure: &WriterFailure) {
     let said = |one: &ChosenComponent| match event {
         WriterEvent::PrepareForBackup => one.prepare_for_backup_failure.clone(),
         WriterEvent::PostSnapshot => one.post_snapshot_failure.clone(),
@@ -288,7 +289,7 @@ fn leave_failure(chosen: &EventComponents, event: WriterEvent, failure: &WriterF
         WriterEvent::PostRestore => one.post_restore_failure.clone(),
         _ => None,
     };
-    chosen.update(|part| {
+    part.update(|part| {
         for component in &mut part.components {
             let (Some(message), None) = (said(component), &component.failure) else {
                 continue;

@@ -65,6 +65,9 @@ impl EventComponents {
     }
 
     /// The same components during this event. The event before it is over.
+    ///
+    /// Only whoever has the components at no event leads them through events: for a
+    /// writer, what this gives belongs to an event that is over.
     #[must_use]
     pub fn at(&self, event: WriterEvent) -> Self {
         Self {
@@ -74,20 +77,32 @@ impl EventComponents {
         }
     }
 
-    /// Ends the event: what the writer kept of it changes nothing any more.
+    /// Ends the event, this one or whichever it is now where this is at none: what
+    /// the writer kept of it changes nothing any more.
     pub fn end_event(&self) {
-        self.next_turn();
+        let mut shared = self.lock();
+        if self.event == WriterEvent::Identify || self.turn == shared.turn {
+            shared.turn += 1;
+        }
     }
 
+    /// The number of the event that begins; 0, which none has, at an event.
     fn next_turn(&self) -> u64 {
+        if self.event != WriterEvent::Identify {
+            return 0;
+        }
         let mut shared = self.lock();
         shared.turn += 1;
         shared.turn
     }
 
     /// Changes the part of the document between two events, for whoever keeps the
-    /// document. Where no components were chosen there is nothing to change.
+    /// document. Nothing happens where no components were chosen, and at an event:
+    /// a writer has [`EventComponent`] for its changes.
     pub fn update(&self, change: impl FnOnce(&mut WriterComponents)) {
+        if self.event != WriterEvent::Identify {
+            return;
+        }
         if let Some(components) = &mut self.lock().components {
             change(components);
         }
@@ -492,6 +507,17 @@ mod tests {
         assert_eq!(kept.get().backup_stamp.as_deref(), Some("1"));
         let error = kept.all.take_over(vec![kept.get()]).unwrap_err();
         assert_eq!(error.code(), VssCode::BadState);
+
+        // Nor does a writer get further than its event.
+        let there = all.at(WriterEvent::Freeze);
+        let elsewhere = there.at(WriterEvent::PostSnapshot).all().remove(0);
+        let error = elsewhere.set_backup_metadata("x").unwrap_err();
+        assert_eq!(error.code(), VssCode::BadState);
+        there.update(|part| part.components.clear());
+        let one = there.all().remove(0);
+        one.set_backup_stamp("3").unwrap();
+        there.end_event();
+        one.set_backup_stamp("4").unwrap_err();
     }
 
     #[test]

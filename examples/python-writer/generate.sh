@@ -19,17 +19,26 @@ python=${PYTHON:-python3}
     exit 1
 }
 
-# What the folder was made from; anything else means that it is made anew.
-made_from=$(cat "$here/requirements.txt" "$protos"/umbra/v1/*.proto | sha256sum)
-[ "$(cat "$folder/made-from" 2>/dev/null)" = "$made_from" ] && exit 0
-
 mkdir -p "$folder"
-rm -rf "$folder/venv" "$folder/generated" "$folder/made-from"
-"$python" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet --disable-pip-version-check \
-    -r "$here/requirements.txt"
-mkdir "$folder/generated"
-"$folder/venv/bin/python" -m grpc_tools.protoc -I "$protos" \
-    --python_out="$folder/generated" --grpc_python_out="$folder/generated" \
-    umbra/v1/types.proto umbra/v1/writer.proto
-echo "$made_from" > "$folder/made-from"
+folder=$(cd "$folder" && pwd)
+
+# What each of the two was made from; anything else means that it is made anew.
+requirements=$(sha256sum < "$here/requirements.txt")
+if [ "$(cat "$folder/venv/made-from" 2>/dev/null)" != "$requirements" ]; then
+    rm -rf "$folder/venv" "$folder/generated"
+    "$python" -m venv "$folder/venv"
+    "$folder/venv/bin/pip" install --quiet --disable-pip-version-check \
+        -r "$here/requirements.txt"
+    echo "$requirements" > "$folder/venv/made-from"
+fi
+
+cd "$protos"
+set -- umbra/v1/types.proto umbra/v1/components.proto umbra/v1/writer.proto
+sources=$(cat "$@" | sha256sum)
+if [ "$(cat "$folder/generated/made-from" 2>/dev/null)" != "$sources" ]; then
+    rm -rf "$folder/generated"
+    mkdir "$folder/generated"
+    "$folder/venv/bin/python" -m grpc_tools.protoc -I . \
+        --python_out="$folder/generated" --grpc_python_out="$folder/generated" "$@"
+    echo "$sources" > "$folder/generated/made-from"
+fi

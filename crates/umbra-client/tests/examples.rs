@@ -19,10 +19,14 @@ use std::{
 };
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
+    process::{Child, ChildStdout, Command},
 };
-use umbra_client::BackupOutcome;
-use umbra_documents::{FreezeLevel, WriterIdentity, WriterMetadata};
+use umbra_client::{BackupOutcome, Requester};
+use umbra_documents::{
+    BackupComponentsDocument, ChosenComponent, FreezeLevel, Term, WriterComponents, WriterIdentity,
+    WriterMetadata,
+};
+use umbra_model::{BackupType, ComponentType, FileRestoreStatus, RestoreTarget, VssCode};
 use umbra_writer::{SetEvent, Writer, WriterFailure};
 
 /// What an example prints for one backup.
@@ -85,44 +89,200 @@ async fn until(
     }
 }
 
-async fn backs_up(served: &Served, data: &Path, mut example: Child) {
-    let mut lines = BufReader::new(example.stdout.take().unwrap()).lines();
-    until(&mut lines, "welcome").await;
-    served.wait_for_writers(1).await;
+/// An example that runs, and what it prints.
+struct Example {
+    child: Child,
+    lines: tokio::io::Lines<BufReader<ChildStdout>>,
+    /// The file that it writes.
+    file: PathBuf,
+}
+
+impl Example {
+    async fn new(served: &Served, data: &Path, mut child: Child) -> Self {
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        until(&mut lines, "welcome").await;
+        served.wait_for_writers(1).await;
+        let file = data.join("lines");
+        parts::eventually("the example writes", || {
+            std::fs::metadata(&file).is_ok_and(|file| file.len() > 0)
+        })
+        .await;
+        Self { child, lines, file }
+    }
+
+    fn length(&self) -> u64 {
+        std::fs::metadata(&self.file).unwrap().len()
+    }
+
+    async fn goes_on(&self) {
+        let before = self.length();
+        parts::eventually("the example goes on", || self.length() > before).await;
+    }
+
+    /// What it prints until a session ends.
+    async fn told(&mut self) -> Vec<String> {
+        let mut words = until(&mut self.lines, "backup_shutdown").await;
+        words.retain(|word| word != "identify");
+        words
+    }
+}
+
+/// Everything that an example shows, one after the other.
+async fn works(served: &Served, data: &Path, child: Child) {
+    let mut example = Example::new(served, data, child).await;
+    stops_while_a_set_is_made(served, &mut example).await;
+    describes_its_backups(served, &mut example).await;
+    fails_on_request(served).await;
+    stops_for_a_restore(served, &example).await;
+    example.child.kill().await.unwrap();
+    served.wait_for_writers(0).await;
+}
+
+async fn stops_while_a_set_is_made(served: &Served, example: &mut Example) {
     let mut metadata = parts::metadata("Witness");
     metadata.level = FreezeLevel::System;
     let witness = Arc::new(Witness {
         metadata,
-        file: data.join("lines"),
+        file: example.file.clone(),
         grown_by: Mutex::default(),
     });
-    parts::eventually("the example writes", || {
-        std::fs::metadata(&witness.file).is_ok_and(|file| file.len() > 0)
-    })
-    .await;
     let registration = served
         .service
         .register_writer(witness.clone(), "the test".into())
         .unwrap();
-
     let session = prepared(&served.connect().await, "test").await.unwrap();
     let set = within(session.do_snapshot_set()).await.unwrap();
     assert_eq!(set.writers.len(), 2, "{:?}", set.writers);
     assert_eq!(*witness.grown_by.lock().unwrap(), [0]);
-    let after = witness.length();
-    parts::eventually("the example goes on", || witness.length() > after).await;
+    example.goes_on().await;
     session
         .backup_complete(BackupOutcome::Succeeded)
         .await
         .unwrap();
     within(session.close()).await.unwrap();
-    let mut words = until(&mut lines, "backup_shutdown").await;
-    words.retain(|word| word != "identify");
-    assert_eq!(words, EVENTS);
-
+    assert_eq!(example.told().await, EVENTS);
     drop(registration);
-    example.kill().await.unwrap();
-    served.wait_for_writers(0).await;
+}
+
+/// A session that has a set, and a document with the example's component `data`.
+async fn chosen(served: &Served, data: ChosenComponent) -> (Requester, BackupComponentsDocument) {
+    let session = Requester::open(&served.connect().await, "test")
+        .await
+        .unwrap();
+    let mut writers = within(session.gather_writer_metadata()).await.unwrap();
+    let metadata = writers.remove(0).metadata;
+    assert_eq!(metadata.components[1].full_path(), "data\\settings");
+    let mut part = WriterComponents::new(metadata.identity.id, metadata.identity.instance);
+    part.components.push(data);
+    let document = BackupComponentsDocument {
+        partial_file_support: Some(true),
+        writers: vec![part],
+        ..BackupComponentsDocument::new()
+    };
+    (session, document)
+}
+
+fn data() -> ChosenComponent {
+    ChosenComponent::new(None, "data", ComponentType::FileGroup)
+}
+
+fn only(document: &BackupComponentsDocument) -> &ChosenComponent {
+    &document.writers[0].components[0]
+}
+
+/// What the example leaves at `data` in a backup of this type.
+async fn back_up(
+    served: &Served,
+    example: &mut Example,
+    data: ChosenComponent,
+    kind: BackupType,
+) -> ChosenComponent {
+    let (session, mut document) = chosen(served, data).await;
+    document.backup_type = Some(Term::Known(kind));
+    session.start_snapshot_set().await.unwrap();
+    let volume = Path::new(parts::VOLUME);
+    session.add_to_snapshot_set(volume).await.unwrap();
+    within(session.prepare_for_backup_of(&document))
+        .await
+        .unwrap();
+    let (_, mut made) = within(session.do_snapshot_set_of()).await.unwrap();
+    made.writers[0].components[0].backup_succeeded = Some(true);
+    within(session.backup_complete_of(&made)).await.unwrap();
+    within(session.close()).await.unwrap();
+    assert_eq!(example.told().await, EVENTS);
+    only(&made).clone()
+}
+
+async fn describes_its_backups(served: &Served, example: &mut Example) {
+    let full = back_up(served, example, data(), BackupType::Full).await;
+    assert_eq!(full.partial_files, []);
+    let stamp = full.backup_stamp.unwrap();
+    let metadata = format!("{stamp} bytes of lines");
+    assert_eq!(full.backup_metadata, Some(metadata));
+    example.goes_on().await;
+
+    let next = ChosenComponent {
+        previous_backup_stamp: Some(stamp.clone()),
+        ..data()
+    };
+    let next = back_up(served, example, next, BackupType::Incremental).await;
+    let (start, end): (u64, u64) = (
+        stamp.parse().unwrap(),
+        next.backup_stamp.unwrap().parse().unwrap(),
+    );
+    assert!(start < end, "{start} {end}");
+    let [part] = &next.partial_files[..] else {
+        panic!("{:?}", next.partial_files);
+    };
+    assert_eq!(Path::new(&part.path).join(&part.name), example.file);
+    let ranges = format!("{start}:{}", end - start);
+    assert_eq!(part.ranges, Some(ranges));
+}
+
+async fn fails_on_request(served: &Served) {
+    let failing = ChosenComponent {
+        backup_options: Some("fail".into()),
+        ..data()
+    };
+    let (session, document) = chosen(served, failing).await;
+    session.start_snapshot_set().await.unwrap();
+    let volume = Path::new(parts::VOLUME);
+    session.add_to_snapshot_set(volume).await.unwrap();
+    let error = within(session.prepare_for_backup_of(&document))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), VssCode::WriterErrorNonRetryable, "{error}");
+    let said = session.document().await.unwrap().unwrap();
+    let why = only(&said).prepare_for_backup_failure.clone().unwrap();
+    assert!(why.contains("asked to fail"), "{why}");
+    let status = session.gather_writer_status().await.unwrap();
+    assert_eq!(status[0].application_code, Some(42));
+    within(session.close()).await.unwrap();
+}
+
+async fn stops_for_a_restore(served: &Served, example: &Example) {
+    let selected = ChosenComponent {
+        selected_for_restore: Some(true),
+        ..data()
+    };
+    let (session, document) = chosen(served, selected).await;
+    let before = within(session.pre_restore(&document)).await.unwrap();
+    assert_eq!(before.failures, []);
+    let mut document = before.document;
+    let target = only(&document).restore_target.clone();
+    assert_eq!(target, Some(Term::Known(RestoreTarget::Original)));
+    let length = example.length();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(example.length(), length);
+
+    document.writers[0].components[0].file_restore_status =
+        Some(Term::Known(FileRestoreStatus::Failed));
+    let after = within(session.post_restore(&document)).await.unwrap();
+    assert_eq!(after.failures.len(), 1, "{:?}", after.failures);
+    let why = only(&after.document).post_restore_failure.clone().unwrap();
+    assert!(why.contains("restore them again"), "{why}");
+    example.goes_on().await;
+    within(session.close()).await.unwrap();
 }
 
 fn spawn(command: &mut Command) -> Child {
@@ -154,7 +314,7 @@ fn rust_writer(served: &Served, data: &Path) -> Child {
 async fn the_rust_writer() {
     let served = Served::start().await;
     let data = tempfile::tempdir().unwrap();
-    backs_up(&served, data.path(), rust_writer(&served, data.path())).await;
+    works(&served, data.path(), rust_writer(&served, data.path())).await;
 }
 
 /// Its socket stays open; only the pings tell.
@@ -200,7 +360,7 @@ async fn the_python_writer(target: impl FnOnce(&Served) -> String) {
         .arg(target(&served))
         .arg(data.path())
         .env("UMBRA_GENERATED", folder.join("generated"));
-    backs_up(&served, data.path(), spawn(&mut command)).await;
+    works(&served, data.path(), spawn(&mut command)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -88,6 +88,7 @@ async fn another_user() {
             .status(v1::StatusRequest {})
             .await
             .map(drop),
+        "administrator" => changes(wire).await,
         "writer" => {
             let hello = v1::WriterHello {
                 metadata: Some(parts::metadata("Peer").into()),
@@ -119,6 +120,41 @@ async fn another_user() {
         Ok(()) => println!("saw: ok"),
         Err(status) => println!("saw: {}", from_status(&status)),
     }
+}
+
+/// Every call that changes what the service has for everybody: the last refusal,
+/// or the first call that was not refused.
+async fn changes(wire: tonic::transport::Channel) -> Result<(), Status> {
+    let mut admin = v1::admin_client::AdminClient::new(wire.clone());
+    let mut management = v1::management_client::ManagementClient::new(wire);
+    let mut refused = Vec::new();
+    macro_rules! check {
+        ($($client:ident.$call:ident($request:ident);)*) => {$(
+            let result = $client.$call(v1::$request::default()).await.map(drop);
+            match result {
+                Err(status) if status.code() == tonic::Code::PermissionDenied => {
+                    refused.push(status);
+                }
+                other => return other,
+            }
+        )*};
+    }
+    check! {
+        admin.abort_all_snapshots_in_progress(AbortAllSnapshotsInProgressRequest);
+        admin.register_provider(RegisterProviderRequest);
+        admin.unregister_provider(UnregisterProviderRequest);
+        admin.set_provider_context(SetProviderContextRequest);
+        admin.register_express_writer(RegisterExpressWriterRequest);
+        admin.unregister_express_writer(UnregisterExpressWriterRequest);
+        management.add_diff_area(AddDiffAreaRequest);
+        management.change_diff_area_maximum_size(ChangeDiffAreaMaximumSizeRequest);
+        management.migrate_diff_areas(MigrateDiffAreasRequest);
+        management.set_snapshot_priority(SetSnapshotPriorityRequest);
+        management.set_volume_protect_level(SetVolumeProtectLevelRequest);
+        management.clear_volume_protect_fault(ClearVolumeProtectFaultRequest);
+        management.delete_unused_diff_areas(DeleteUnusedDiffAreasRequest);
+    }
+    refused.pop().map_or(Ok(()), Err)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -169,6 +205,10 @@ async fn rights_come_from_the_kernel() {
     assert!(told.contains("larger than the wire allows"), "{told}");
     let told = play(&served, (STRANGER, GROUP), "document", &path).await;
     assert!(told.contains("session_id"), "{told}");
+
+    // A member of the group changes nothing that is everybody's.
+    let told = play(&served, (STRANGER, GROUP), "administrator", &path).await;
+    assert!(told.contains("only root may"), "{told}");
 
     // A requester cannot use the session of another user.
     let session = Requester::open(&served.connect().await, "root's")

@@ -8,6 +8,7 @@
 )]
 
 pub mod puppet;
+pub mod shelf;
 
 use async_trait::async_trait;
 use hyper_util::rt::TokioIo;
@@ -35,6 +36,7 @@ use umbra_volume::{
     Commit, HoldLimits, HoldReport, HoldVolume, PreparedHold, VolumeHold, VolumeListing, Volumes,
 };
 use umbra_writer::{SetEvent, Writer, WriterFailure};
+use umbra_writers::ExpressSource;
 
 /// The one volume.
 pub const VOLUME: &str = "/srv/one";
@@ -132,12 +134,13 @@ pub async fn channel(stream: UnixStream) -> Channel {
         .unwrap()
 }
 
-/// A service with one volume and one provider.
+/// A service with one volume, one provider that copies it, one that only keeps
+/// storage, and a folder for express writers.
 pub fn service(folder: &Path, limits: Limits) -> Service {
     Service::new(ServiceParts {
         volumes: Arc::new(OneVolume),
-        providers: vec![Arc::new(Names::new())],
-        writer_sources: Vec::new(),
+        providers: vec![Arc::new(Names::new()), Arc::new(shelf::Shelf::new())],
+        writer_sources: vec![Arc::new(ExpressSource::new(folder.join("writers.d")))],
         directory: StateDirectory {
             state: folder.join("state"),
             runtime: folder.join("runtime"),

@@ -7,9 +7,10 @@ use super::{
     said::Said,
 };
 use std::{
+    collections::HashMap,
     fs,
     os::fd::{AsFd, AsRawFd},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 use umbra_backup::{BackupFolder, SaveReport, Volume, Wanted, save};
@@ -86,7 +87,7 @@ impl Backup<'_> {
         if task == BetestTask::BackupComplete {
             return session.backup_complete().await;
         }
-        let chosen = self.choose(&gathered.writers)?;
+        let chosen = self.choose(&gathered.writers).await?;
         session.set_backup_state(BackupState {
             bootable_system_state: self.options.bootable_system_state,
             partial_file_support: true,
@@ -116,7 +117,7 @@ impl Backup<'_> {
         copied.and(saved).and(told)
     }
 
-    fn choose(&self, writers: &[Arc<WriterMetadata>]) -> VssResult<Vec<Chosen>> {
+    async fn choose(&self, writers: &[Arc<WriterMetadata>]) -> VssResult<Vec<Chosen>> {
         let session = self.session;
         match &self.options.configuration {
             Some(configuration) => {
@@ -131,15 +132,7 @@ impl Backup<'_> {
                     self.said.result(format_args!("needs {path} too"));
                 }
             }
-            None => {
-                for address in everything(writers) {
-                    match session.add_component(&address) {
-                        Ok(_) => {}
-                        // It comes with another, or only with one that is not there.
-                        Err(error) => self.said.detail(error),
-                    }
-                }
-            }
+            None => self.choose_everything(writers).await?,
         }
         let trees: WriterTrees = writers.iter().map(Arc::clone).collect();
         let set = session.backup_set()?;
@@ -165,6 +158,46 @@ impl Backup<'_> {
             }
         }
         Ok(chosen)
+    }
+
+    /// Every component that lies, with all that comes with it, on volumes that can be
+    /// copied.
+    async fn choose_everything(&self, writers: &[Arc<WriterMetadata>]) -> VssResult<()> {
+        let session = self.session;
+        let mut supported: HashMap<PathBuf, bool> = HashMap::new();
+        for (address, components) in everything(writers) {
+            let path = address.full_path();
+            let volumes = match volumes_of(session, components.into_iter()).await {
+                Ok(volumes) => volumes,
+                Err(error) => {
+                    self.said.result(format_args!("leaves out {path}: {error}"));
+                    continue;
+                }
+            };
+            let mut missing = None;
+            for volume in volumes {
+                let can = match supported.get(&volume) {
+                    Some(can) => *can,
+                    None => session.is_volume_supported(&volume, None).await?,
+                };
+                supported.insert(volume.clone(), can);
+                if !can {
+                    missing = Some(volume);
+                }
+            }
+            if let Some(volume) = missing {
+                let volume = volume.display();
+                self.said.result(format_args!(
+                    "leaves out {path}: {volume} cannot be copied; `umbra volumes` says why"
+                ));
+                continue;
+            }
+            // What comes with another is refused, as it should be.
+            if let Err(error) = session.add_component(&address) {
+                self.said.detail(error);
+            }
+        }
+        Ok(())
     }
 
     /// Hands the writers their stamps of the backup before, and gives its time.

@@ -1,6 +1,9 @@
 //! Which components are in the backup.
 
-use crate::configuration::{BetestConfiguration, SelectedComponent};
+use crate::{
+    configuration::{BetestConfiguration, SelectedComponent},
+    test_writer::is_at_or_below,
+};
 use std::{cmp::Reverse, collections::BTreeSet, path::PathBuf, sync::Arc};
 use umbra_client::{BackupComponents, ComponentAddress, VolumeReport};
 use umbra_documents::{BackupSet, Component, ComponentAt, Inclusion, WriterMetadata};
@@ -40,15 +43,23 @@ pub(super) fn selected<'c>(
     Ok(addresses)
 }
 
-/// The addresses of everything, the topmost components first. What comes with one of
-/// them is refused when it is added, as it should be.
-pub(super) fn everything(writers: &[Arc<WriterMetadata>]) -> Vec<ComponentAddress> {
-    let mut all: Vec<ComponentAddress> = Vec::new();
+/// Everything, the topmost components first: the address of each, and it with what
+/// is below it.
+pub(super) fn everything(
+    writers: &[Arc<WriterMetadata>],
+) -> Vec<(ComponentAddress, Vec<&Component>)> {
+    let mut all = Vec::new();
     for writer in writers {
-        let of = |component: &Component| ComponentAddress::of(writer, component);
-        all.extend(writer.components.iter().map(of));
+        for component in &writer.components {
+            let path = component.full_path();
+            let below = writer
+                .components
+                .iter()
+                .filter(|one| is_at_or_below(&path, &one.full_path()));
+            all.push((ComponentAddress::of(writer, component), below.collect()));
+        }
     }
-    all.sort_by_key(|address| address.full_path().matches('\\').count());
+    all.sort_by_key(|(address, _)| address.full_path().matches('\\').count());
     all
 }
 

@@ -100,6 +100,7 @@ impl Restore<'_> {
             components.map(move |component| (writer, component))
         });
         let mut selected = Vec::new();
+        let mut refused = None;
         let configured = self.options.configuration.as_ref();
         for (writer, component) in all {
             let path = component.full_path();
@@ -115,18 +116,27 @@ impl Restore<'_> {
             if let Err(error) = self.select_one(&address, wanted) {
                 self.said
                     .result(format_args!("does not restore {path}: {error}"));
-                self.said.failure(error);
+                let _ = self.session.component(&address).and_then(|component| {
+                    component.set_selected_for_restore(RestoreChoice::NotSelected)
+                });
+                if let Some(first) = refused.replace(error) {
+                    self.said.failure(first);
+                }
                 continue;
             }
             selected.push(address);
         }
-        if selected.is_empty() {
-            return Err(VssError::new(
+        match (selected.is_empty(), refused) {
+            (true, Some(refused)) => Err(refused),
+            (true, None) => Err(VssError::new(
                 VssCode::ObjectNotFound,
-                "nothing that was asked for can be restored from this backup",
-            ));
+                "nothing that was asked for is in this backup",
+            )),
+            (false, refused) => {
+                refused.into_iter().for_each(|one| self.said.failure(one));
+                Ok(selected)
+            }
         }
-        Ok(selected)
     }
 
     fn select_one(

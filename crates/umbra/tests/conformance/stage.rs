@@ -18,7 +18,7 @@ pub const CLASS: &str = "5affb034-969f-4919-8875-88f830d0ef89";
 pub struct Stage {
     pub umbra: Umbra,
     pub disk: Disk,
-    pub daemon: Daemon,
+    _daemon: Daemon,
     // Last: the volumes go when nothing uses them any more.
     pub bed: Testbed,
 }
@@ -33,9 +33,14 @@ pub struct TestWriter {
 impl Stage {
     /// A btrfs volume, which is quick to make and to copy.
     pub fn new() -> Self {
+        Self::with("")
+    }
+
+    /// The same with fail points of the service.
+    pub fn with(fail_points: &str) -> Self {
         let bed = Testbed::new();
         let disk = bed.disk(Format::Btrfs, 128);
-        Self::on(bed, disk)
+        Self::on(bed, disk, fail_points)
     }
 
     /// An ext4 volume on a file on XFS, which is frozen and cloned.
@@ -43,17 +48,19 @@ impl Stage {
         let bed = Testbed::new();
         let below = bed.disk(Format::Xfs, 400);
         let disk = bed.disk_in(&below.mount, Format::Ext4, 64);
-        Self::on(bed, disk)
+        Self::on(bed, disk, "")
     }
 
-    fn on(bed: Testbed, disk: Disk) -> Self {
+    fn on(bed: Testbed, disk: Disk, fail_points: &str) -> Self {
         let umbra = Umbra::in_folder(bed.folder());
         fs::create_dir(disk.mount.join("data")).unwrap();
-        let daemon = umbra.daemon();
+        let mut command = umbra.daemon_command();
+        command.env("FAILPOINTS", fail_points);
+        let daemon = Daemon::start(&umbra, command);
         Self {
             umbra,
             disk,
-            daemon,
+            _daemon: daemon,
             bed,
         }
     }
@@ -121,11 +128,16 @@ impl Stage {
 
     /// `umbra betest` with these arguments, and the components in a file.
     pub fn betest(&self, components: &str, arguments: &[&str]) -> Outcome {
-        let text = format!("<BETest><Writer writerid=\"{CLASS}\">{components}</Writer></BETest>");
-        let file = self.file("betest.xml", &text);
+        let file = self.selection(components);
         let mut line = vec!["betest", "--config", file.to_str().unwrap()];
         line.extend(arguments);
         self.umbra.run(line)
+    }
+
+    /// A file that selects these components.
+    pub fn selection(&self, components: &str) -> PathBuf {
+        let text = format!("<BETest><Writer writerid=\"{CLASS}\">{components}</Writer></BETest>");
+        self.file("betest.xml", &text)
     }
 
     /// A backup to `backup`, with its document in `backup.xml`.
@@ -148,13 +160,7 @@ impl Stage {
         self.run_betest("--restore", name, components, arguments)
     }
 
-    fn run_betest(
-        &self,
-        task: &str,
-        name: &str,
-        components: &str,
-        arguments: &[&str],
-    ) -> Outcome {
+    fn run_betest(&self, task: &str, name: &str, components: &str, arguments: &[&str]) -> Outcome {
         let (folder, document) = (self.outside(name), self.outside(&format!("{name}.xml")));
         let mut line = vec![task, "-S", &document, "-D", &folder];
         line.extend(arguments);
@@ -168,9 +174,13 @@ impl Stage {
 
     /// Whether a backup has a file of the volume.
     pub fn has(&self, backup: &str, file: &str) -> bool {
+        self.in_backup(backup, file).exists()
+    }
+
+    /// Where a backup keeps a file of the volume.
+    pub fn in_backup(&self, backup: &str, file: &str) -> PathBuf {
         let files = self.bed.folder().join(backup).join("files");
-        let inside = self.path(file);
-        files.join(inside.strip_prefix("/").unwrap()).exists()
+        files.join(self.path(file).strip_prefix("/").unwrap())
     }
 
     /// The shadow copy sets that there are.
@@ -227,9 +237,8 @@ impl TestWriter {
     /// The events that came, in their order.
     pub fn events(&self) -> Vec<String> {
         let said = self.said.lock().unwrap();
-        let is_event = |line: &&String| {
-            line.starts_with(char::is_uppercase) && !line.contains([' ', ':'])
-        };
+        let is_event =
+            |line: &&String| line.starts_with(char::is_uppercase) && !line.contains([' ', ':']);
         said.iter().filter(is_event).cloned().collect()
     }
 

@@ -56,7 +56,11 @@ fn the_document_has_the_table() {
 #[test]
 fn every_row_has_a_name_of_its_own() {
     let table = table();
-    let names: Vec<_> = table.lines().skip(2).filter_map(|line| line.split('`').nth(1)).collect();
+    let names: Vec<_> = table
+        .lines()
+        .skip(2)
+        .filter_map(|line| line.split('`').nth(1))
+        .collect();
     assert!(names.len() >= 30, "{}", names.len());
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
 }

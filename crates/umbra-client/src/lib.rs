@@ -41,7 +41,8 @@
 //!     component.set_backup_succeeded(BackupOutcome::Succeeded)?;
 //! }
 //! backup.backup_complete().await?;
-//! std::fs::write("backup/components.xml", backup.save_as_xml().await?).ok();
+//! let document = backup.save_as_xml().await?;
+//! // … keep `document` with the files: a restore begins with it …
 //! backup.close().await
 //! # }
 //! ```

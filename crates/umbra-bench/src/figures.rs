@@ -1,6 +1,7 @@
 //! One module for each figure.
 
 mod atomic;
+pub mod components;
 pub mod fan_out;
 pub mod hold;
 pub mod size;

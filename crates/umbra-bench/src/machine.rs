@@ -79,6 +79,20 @@ pub fn load_average() -> Result<String> {
     Ok(text.split(' ').next().unwrap_or_default().to_owned())
 }
 
+/// The most memory that a process has had, in KiB; by its id, or `self`.
+///
+/// # Errors
+///
+/// There is no such process.
+pub fn peak_memory(process: impl std::fmt::Display) -> Result<u64> {
+    let status = read(&format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    Ok(number
+        .context("the status of a process has no VmHWM")?
+        .parse()?)
+}
+
 /// Lets this process and those that it starts have many connections.
 ///
 /// # Errors

@@ -7,6 +7,7 @@
 //! Invariant: only file systems of a testbed are frozen, and its clean-up thaws
 //! them whatever becomes of this process.
 
+mod connected;
 mod figures;
 mod grace_periods;
 mod images;
@@ -37,6 +38,8 @@ enum Figure {
     Stall,
     /// One pass over a million-file tree, against `find`.
     Walk,
+    /// Gather, select, save and load the components of many writers.
+    Components,
 }
 
 /// Measures Umbra on this machine and prints tables.
@@ -62,6 +65,20 @@ enum Role {
         folder: PathBuf,
         /// How many.
         count: usize,
+    },
+    /// Connects writers with many components.
+    #[command(hide = true)]
+    Owners {
+        /// The service's socket.
+        socket: PathBuf,
+        /// How many.
+        count: usize,
+    },
+    /// Selects every component of every writer.
+    #[command(hide = true)]
+    Choose {
+        /// The service's socket.
+        socket: PathBuf,
     },
     /// Looks for the files of a component.
     #[command(hide = true)]
@@ -93,6 +110,12 @@ fn run(arguments: &Arguments) -> Result<()> {
             let connected = figures::fan_out::run_writers(socket, folder, *count);
             return runtime()?.block_on(connected);
         }
+        Some(Role::Owners { socket, count }) => {
+            return runtime()?.block_on(figures::components::run_owners(socket, *count));
+        }
+        Some(Role::Choose { socket }) => {
+            return runtime()?.block_on(figures::components::choose(socket));
+        }
         Some(Role::WalkTree { root, question }) => return figures::walk::walk(root, *question),
         None => {}
     }
@@ -116,6 +139,7 @@ fn run(arguments: &Arguments) -> Result<()> {
             Figure::FanOut => runtime.block_on(figures::fan_out::measure())?,
             Figure::Stall => figures::stall::measure()?,
             Figure::Walk => figures::walk::measure()?,
+            Figure::Components => runtime.block_on(figures::components::measure())?,
         }
         println!(
             "Measured in {:.0} s; load average afterwards {}.\n",

@@ -1,5 +1,6 @@
 //! The service under measurement: `umbrad`, built beside this program.
 
+use crate::machine::peak_memory;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
@@ -62,6 +63,15 @@ impl Service {
     /// Its socket.
     pub fn socket(&self) -> PathBuf {
         self.root.join("run/umbra/umbra.sock")
+    }
+
+    /// The most memory that it has had, in KiB.
+    ///
+    /// # Errors
+    ///
+    /// It has ended.
+    pub fn peak_memory(&self) -> Result<u64> {
+        peak_memory(self.daemon.id())
     }
 
     /// A connection to it.

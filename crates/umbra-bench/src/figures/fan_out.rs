@@ -1,34 +1,27 @@
 //! How long it takes to freeze many connected writers.
 
 use crate::{
+    connected::{self, Writers},
     images,
     service::{Service, make_set},
     statistics::Sample,
     table::{Table, milliseconds, ratio},
 };
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use async_trait::async_trait;
 use std::{
-    env,
-    io::{BufRead, BufReader, Lines},
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::task::JoinSet;
-use umbra_client::{Address, Connection, SubscribedWriter, WriterSelection};
+use umbra_client::WriterSelection;
 use umbra_documents::{Component, FileSet, WriterIdentity, WriterMetadata};
-use umbra_model::{VssResult, WriterId, WriterInstanceId};
+use umbra_model::{WriterId, WriterInstanceId};
 use umbra_testbed::Testbed;
 use umbra_writer::{SetEvent, Writer, WriterFailure};
 
 /// How many writers, and how many sets are made with them.
 const STEPS: [(usize, usize); 4] = [(1, 20), (10, 20), (100, 20), (1000, 10)];
-/// What the other process says when every writer has been welcomed.
-const READY: &str = "ready";
-/// How many writers say hello at once.
-const HELLOS: usize = 16;
 
 /// Measures and prints.
 ///
@@ -55,7 +48,13 @@ pub async fn measure() -> Result<()> {
     ]);
     let mut first = None;
     for (count, sets) in STEPS {
-        let mut writers = Writers::start(&service.socket(), &disk.mount, count)?;
+        let (socket, count_text) = (service.socket(), count.to_string());
+        let mut writers = Writers::start([
+            "writers".as_ref(),
+            socket.as_os_str(),
+            disk.mount.as_os_str(),
+            count_text.as_ref(),
+        ])?;
         let (mut all, mut each, mut frozen) =
             (Sample::default(), Sample::default(), Sample::default());
         // The first set only warms up.
@@ -64,7 +63,7 @@ pub async fn measure() -> Result<()> {
             if made.writers.len() != count {
                 bail!("{} of {count} writers took part", made.writers.len());
             }
-            let delays = writers.next_set()?;
+            let delays = answers_of(&mut writers)?;
             if set > 0 {
                 all.add(delays.iter().max().copied().unwrap_or_default());
                 frozen.add(made.times.frozen);
@@ -100,53 +99,14 @@ pub async fn measure() -> Result<()> {
     Ok(())
 }
 
-/// The process of the writers. Ends with its standard input.
-struct Writers {
-    process: Child,
-    said: Lines<BufReader<ChildStdout>>,
-}
-
-impl Writers {
-    fn start(socket: &Path, folder: &Path, count: usize) -> Result<Self> {
-        let mut process = Command::new(env::current_exe()?)
-            .arg("writers")
-            .arg(socket)
-            .arg(folder)
-            .arg(count.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot start the writers")?;
-        let said = process.stdout.take().context("no output of the writers")?;
-        let mut writers = Self {
-            process,
-            said: BufReader::new(said).lines(),
-        };
-        let first = writers.line()?;
-        if first != READY {
-            bail!("the writers said {first:?}");
-        }
-        Ok(writers)
-    }
-
-    /// When each writer had answered Freeze, counted from the first one's.
-    fn next_set(&mut self) -> Result<Vec<Duration>> {
-        self.line()?
-            .split(' ')
-            .map(|word| Ok(Duration::from_nanos(word.parse()?)))
-            .collect()
-    }
-
-    fn line(&mut self) -> Result<String> {
-        Ok(self.said.next().context("the writers ended")??)
-    }
-}
-
-impl Drop for Writers {
-    fn drop(&mut self) {
-        drop(self.process.stdin.take());
-        let _ = self.process.wait();
-    }
+/// When each writer had answered Freeze in the set before, counted from the first
+/// one's.
+fn answers_of(writers: &mut Writers) -> Result<Vec<Duration>> {
+    writers
+        .line()?
+        .split(' ')
+        .map(|word| Ok(Duration::from_nanos(word.parse()?)))
+        .collect()
 }
 
 /// The other process: connects writers, each on a connection of its own, and
@@ -157,14 +117,8 @@ impl Drop for Writers {
 /// A writer was not welcomed.
 pub async fn run_writers(socket: &Path, folder: &Path, count: usize) -> Result<()> {
     let clock = Arc::new(Clock::new(count));
-    let mut subscribed = Vec::new();
-    let mut hellos = JoinSet::new();
-    for started in 0..count {
-        if started >= HELLOS {
-            subscribed.push(next_hello(&mut hellos).await?);
-        }
-        let address = Address::Path(socket.to_owned());
-        let writer = Arc::new(TimedWriter {
+    let writer = |_| {
+        Arc::new(TimedWriter {
             identity: WriterIdentity::new(
                 WriterId::from_u128(0x5d0e_91b4_6a37_4f0c_8c52_77e1_09b3_d4a8),
                 WriterInstanceId::random(),
@@ -172,34 +126,9 @@ pub async fn run_writers(socket: &Path, folder: &Path, count: usize) -> Result<(
             ),
             folder: folder.to_owned(),
             clock: clock.clone(),
-        });
-        hellos.spawn(async move {
-            let connection = Connection::open(&address).await?;
-            SubscribedWriter::subscribe(&connection, writer).await
-        });
-    }
-    while !hellos.is_empty() {
-        subscribed.push(next_hello(&mut hellos).await?);
-    }
-    let mut running = JoinSet::new();
-    for writer in subscribed {
-        running.spawn(writer.run());
-    }
-    println!("{READY}");
-    let mut end = [0];
-    tokio::select! {
-        ended = running.join_next() => match ended {
-            Some(result) => Ok(result??),
-            None => bail!("there is no writer to run"),
-        },
-        // Nothing comes on it but its end.
-        _ = tokio::task::spawn_blocking(move || std::io::Read::read(&mut std::io::stdin(), &mut end)) => Ok(()),
-    }
-}
-
-async fn next_hello(hellos: &mut JoinSet<VssResult<SubscribedWriter>>) -> Result<SubscribedWriter> {
-    let hello = hellos.join_next().await.context("no writer said hello")?;
-    Ok(hello??)
+        }) as Arc<dyn Writer>
+    };
+    connected::run(socket, (0..count).map(writer)).await
 }
 
 /// When the writers of one set were frozen.

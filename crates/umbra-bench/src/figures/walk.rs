@@ -2,6 +2,7 @@
 //! `find`.
 
 use crate::{
+    machine::peak_memory,
     statistics::Sample,
     table::{Table, milliseconds, ratio},
 };
@@ -93,23 +94,15 @@ impl Question {
 /// Whatever failed.
 pub fn walk(root: &Path, question: Question) -> Result<()> {
     let rules = question.rules()?;
-    let before = peak_memory()?;
+    let before = peak_memory("self")?;
     let volume = Volume::shadow_copy(root, MOUNT_POINT)?;
     let mut count = 0_u64;
     for file in component_files(&volume, &rules, Wanted::All)? {
         file?;
         count += 1;
     }
-    println!("{count} {before} {}", peak_memory()?);
+    println!("{count} {before} {}", peak_memory("self")?);
     Ok(())
-}
-
-/// The most memory that this process has had, in KiB.
-fn peak_memory() -> Result<u64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    Ok(number.context("/proc/self/status has no VmHWM")?.parse()?)
 }
 
 /// Measures and prints.

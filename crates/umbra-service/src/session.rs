@@ -267,12 +267,15 @@ impl Session {
         Ok(added)
     }
 
-    /// Decides which writers take part, and tells them (`PrepareForBackup`). A
-    /// failure aborts the set.
+    /// Decides which writers take part, and tells them (`PrepareForBackup`): those of
+    /// the components that were chosen, or every selected one with data on the
+    /// volumes. A failure aborts the set.
     ///
     /// # Errors
     ///
-    /// `VSS_E_BAD_STATE`; a writer's failure; `VSS_E_UNSELECTED_VOLUME` for a
+    /// `VSS_E_BAD_STATE`; a writer's failure; what
+    /// [`Session::choose_components`] says of components that were there when they
+    /// were chosen and are not any more; `VSS_E_UNSELECTED_VOLUME` for a
     /// writer that was named and has no whole component on the volumes.
     pub async fn prepare_for_backup(&self) -> VssResult<()> {
         self.uninterrupted(Arc::clone(&self.inner).prepare_for_backup())

@@ -20,7 +20,8 @@ pub enum WriterSelection {
     All,
     /// None.
     None,
-    /// These; each must have data on the volumes of the set.
+    /// These; each must have data on the volumes of the set, unless components are
+    /// chosen one by one.
     Only(Vec<String>),
     /// All but these.
     Except(Vec<String>),

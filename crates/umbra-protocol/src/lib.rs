@@ -29,7 +29,7 @@ pub use management::protection_level;
 pub use status::{ERROR_TRAILER, from_status, to_status};
 
 /// The generated types, clients and servers of package `umbra.v1`.
-#[allow(missing_docs, unused_qualifications)]
+#[allow(missing_docs, unused_qualifications, clippy::large_enum_variant)]
 pub mod v1 {
     tonic::include_proto!("umbra.v1");
 }

@@ -314,3 +314,16 @@ async fn a_document_that_is_replaced_meanwhile_is_read_whole() {
     end.store(true, Ordering::Relaxed);
     replace.join().unwrap();
 }
+
+#[tokio::test]
+async fn the_document_in_the_documentation_is_one() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/writers.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (_, rest) = page.split_once("```xml\n").unwrap();
+    let (xml, _) = rest.split_once("```").unwrap();
+    let stage = Stage::new();
+    stage.file("wiki.xml", xml);
+    let writers = stage.writers().await;
+    assert_eq!(writers[1].0, "Wiki", "{:?}", stage.registry().list());
+    support::assert_windows_would_read(&writers[1].1);
+}

@@ -99,8 +99,13 @@ pub fn restore(
     let mut restoring = Restoring {
         source: volume.beneath().map_err(failed)?,
         folders: backup.files().map_err(failed)?,
-        sink: Sink::new(root),
+        sink: Sink::new(root, target),
         places,
+        ranges_files: rules
+            .partial_files()
+            .iter()
+            .filter_map(ranges_file)
+            .collect(),
         way: Way::First,
         report: RestoreReport {
             status: FileRestoreStatus::Undefined,
@@ -185,6 +190,8 @@ struct Restoring<'r> {
     folders: OwnedFd,
     sink: Sink,
     places: &'r RestoreRules,
+    /// Files that say which parts of others are restored.
+    ranges_files: BTreeSet<&'r Path>,
     way: Way,
     report: RestoreReport,
 }
@@ -198,8 +205,9 @@ impl Restoring<'_> {
         let original = file.original();
         let in_parts = matches!(file.take, Take::Ranges(_));
         let directed = !self.places.directed(original).is_empty();
-        // Parts are meant to go into what is there.
-        if file.kind == FileKind::Folder || in_parts || directed {
+        // Parts are meant to go into what is there, and the list of them may be there.
+        let list = self.ranges_files.contains(original);
+        if file.kind == FileKind::Folder || in_parts || directed || list {
             return Ok(None);
         }
         let to = self.places.destination(original)?;
@@ -380,6 +388,13 @@ impl Restoring<'_> {
             }
             other => other,
         }
+    }
+}
+
+fn ranges_file(partial: &PartialFileRule) -> Option<&Path> {
+    match &partial.ranges {
+        PartialRanges::File(path) => Some(path),
+        PartialRanges::List(_) => None,
     }
 }
 

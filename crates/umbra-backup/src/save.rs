@@ -70,7 +70,10 @@ pub fn save(
     let mut saving = Saving {
         volume,
         source: volume.beneath().map_err(failed)?,
-        sink: Sink::new(backup.files().map_err(failed)?),
+        sink: Sink::new(
+            backup.files().map_err(failed)?,
+            backup.location(Path::new("")),
+        ),
         report: SaveReport::default(),
     };
     for found in component_files(volume, rules, wanted)? {

@@ -6,6 +6,7 @@ use crate::{
     beneath::{Beneath, Mounts, open_in, refused, relative},
     content,
     error::EntryError,
+    save::MAX_FAILURES,
 };
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
@@ -43,6 +44,8 @@ struct Made {
 #[derive(Debug)]
 pub(crate) struct Sink {
     tree: Beneath,
+    /// How the root is called, for messages.
+    root: PathBuf,
     /// Folders that were made on the way to the current one, outermost first.
     made: Vec<Made>,
     /// A descriptor of each file system that was written to.
@@ -55,14 +58,19 @@ pub(crate) struct Sink {
 pub(crate) type FolderAttributes<'a> = dyn FnMut(&Path) -> Option<Attributes> + 'a;
 
 impl Sink {
-    pub(crate) fn new(root: OwnedFd) -> Self {
+    pub(crate) fn new(folder: OwnedFd, root: impl Into<PathBuf>) -> Self {
         Self {
-            tree: Beneath::new(root, Mounts::Cross),
+            tree: Beneath::new(folder, Mounts::Cross),
+            root: root.into(),
             made: Vec::new(),
             written: HashMap::new(),
             names: 0,
             failures: Vec::new(),
         }
+    }
+
+    fn shown(&self, path: &Path) -> PathBuf {
+        self.root.join(path)
     }
 
     /// Opens a folder of the tree, after making it and those above it where they are
@@ -77,7 +85,7 @@ impl Sink {
         match self.tree.folder(path) {
             Ok(_) => return Ok(()),
             Err(Errno::NOENT) => {}
-            Err(cause) => return Err(refused("open the folder", path)(cause)),
+            Err(cause) => return Err(refused("open the folder", &self.shown(path))(cause)),
         }
         // The ones above are there, or are made one by one from the first that is not.
         let mut missing: Vec<&Path> = vec![path];
@@ -85,7 +93,9 @@ impl Sink {
             match self.tree.folder(above) {
                 Ok(_) => break,
                 Err(Errno::NOENT) => missing.push(above),
-                Err(cause) => return Err(refused("open the folder", above)(cause)),
+                Err(cause) => {
+                    return Err(refused("open the folder", &self.shown(above))(cause));
+                }
             }
         }
         for path in missing.into_iter().rev() {
@@ -99,17 +109,13 @@ impl Sink {
         path: &Path,
         attributes: &mut FolderAttributes<'_>,
     ) -> Result<(), EntryError> {
-        let (above, name) = self
-            .tree
-            .parent(path)
-            .map_err(refused("open the folder of", path))?;
+        let shown = self.shown(path);
+        let failed = |cause| refused("make the folder", &shown)(cause);
+        self.note_written(path).map_err(failed)?;
+        let (above, name) = self.tree.parent(path).map_err(failed)?;
         // Nobody else looks into it before it has its own mode.
-        mkdirat(above, name, Mode::RWXU).map_err(EntryError::system("make the folder", path))?;
-        let made = self
-            .tree
-            .folder(path)
-            .and_then(fstat)
-            .map_err(refused("open the new folder", path))?;
+        mkdirat(above, name, Mode::RWXU).map_err(failed)?;
+        let made = self.tree.folder(path).and_then(fstat).map_err(failed)?;
         self.made.push(Made {
             path: path.to_owned(),
             identity: (made.st_dev, made.st_ino),
@@ -134,8 +140,11 @@ impl Sink {
                 }
             };
             if let Err(cause) = folder.and_then(apply) {
-                let failed = EntryError::system("set the attributes of the folder", last.path);
-                self.failures.push(failed(cause));
+                let path = self.shown(&last.path);
+                let failed = EntryError::system("keep all attributes of the folder", path);
+                if self.failures.len() < MAX_FAILURES {
+                    self.failures.push(failed(cause));
+                }
             }
         }
     }
@@ -146,7 +155,7 @@ impl Sink {
         self.finish_folders_outside(Path::new("/"));
         for folder in self.written.values() {
             if let Err(cause) = syncfs(folder) {
-                let failed = EntryError::system("bring everything to disk on", "/");
+                let failed = EntryError::system("bring everything to disk below", &self.root);
                 self.failures.push(failed(cause));
             }
         }
@@ -162,10 +171,11 @@ impl Sink {
             Some(FileType::Directory) => return Ok(false),
             Some(_) => {}
         }
-        let (folder, name) = self.tree.parent(path).map_err(refused("look at", path))?;
+        let shown = self.shown(path);
+        let failed = |cause| refused("look at", &shown)(cause);
+        let (folder, name) = self.tree.parent(path).map_err(failed)?;
         let flags = AtFlags::SYMLINK_NOFOLLOW;
-        let stat = statx(folder, name, flags, StatxFlags::BASIC_STATS)
-            .map_err(EntryError::system("look at", path))?;
+        let stat = statx(folder, name, flags, StatxFlags::BASIC_STATS).map_err(failed)?;
         let fixed = StatxAttributes::IMMUTABLE.union(StatxAttributes::APPEND);
         let writable = accessat(folder, ".", Access::WRITE_OK, AtFlags::EACCESS).is_ok();
         Ok(writable && !stat.stx_attributes.intersects(fixed))
@@ -181,7 +191,7 @@ impl Sink {
         match found {
             Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
             Err(Errno::NOENT) => Ok(None),
-            Err(cause) => Err(refused("look at", path)(cause)),
+            Err(cause) => Err(refused("look at", &self.shown(path))(cause)),
         }
     }
 
@@ -230,13 +240,14 @@ impl Sink {
         let is_there = match self.look(path)? {
             Some(FileType::Directory) => {
                 return Err(EntryError::OtherKind {
-                    path: path.to_owned(),
+                    path: self.shown(path),
                     expected: "file",
                 });
             }
             other => other.is_some(),
         };
-        let failed = |cause| EntryError::system("write", path)(cause);
+        let shown = self.shown(path);
+        let failed = |cause| EntryError::system("write", &shown)(cause);
         self.note_written(path).map_err(failed)?;
         let (temporary, file) = self.temporary(path).map_err(failed)?;
         let (folder, name) = self.tree.parent(path).map_err(failed)?;
@@ -266,18 +277,19 @@ impl Sink {
         let path = relative(path);
         if self.look(path)? == Some(FileType::Directory) {
             return Err(EntryError::OtherKind {
-                path: path.to_owned(),
+                path: self.shown(path),
                 expected: "file",
             });
         }
-        let failed = |cause| EntryError::system("write the symbolic link", path)(cause);
+        let shown = self.shown(path);
+        let failed = |cause| EntryError::system("write the symbolic link", &shown)(cause);
         self.note_written(path).map_err(failed)?;
         let leads_to = readlinkat(from.0, from.1, Vec::new()).map_err(failed)?;
         let temporary = self.new_name();
         let (folder, name) = self.tree.parent(path).map_err(failed)?;
         symlinkat(&*leads_to, folder, &temporary).map_err(failed)?;
         let lost = copy_of_link(from, (folder, &temporary))
-            .map_err(EntryError::system("keep all attributes of", path))
+            .map_err(EntryError::system("keep all attributes of", &shown))
             .err();
         let made = renameat(folder, &temporary, folder, name);
         if made.is_err() {
@@ -298,12 +310,13 @@ impl Sink {
             Some(FileType::RegularFile) => {}
             Some(_) => {
                 return Err(EntryError::OtherKind {
-                    path: path.to_owned(),
+                    path: self.shown(path),
                     expected: "file",
                 });
             }
         }
-        let failed = |cause| refused("open", path)(cause);
+        let shown = self.shown(path);
+        let failed = |cause| refused("open", &shown)(cause);
         self.note_written(path).map_err(failed)?;
         let mounts = self.tree.mounts();
         let (folder, name) = self.tree.parent(path).map_err(failed)?;

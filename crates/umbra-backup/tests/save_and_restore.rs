@@ -285,7 +285,13 @@ fn a_ranges_file_is_kept_in_the_backup() {
     let report = place.save(&rules_for(&metadata(), &all(), &chosen, BackupType::Full));
     assert_eq!(report.failures, []);
     fs::remove_file(&ranges).unwrap();
-    let report = place.restore(&metadata(), &all(), &chosen);
+    // That the list is there does not mean that the file is.
+    write(
+        place.target(ranges.strip_prefix("/").unwrap().to_str().unwrap()),
+        b"old",
+    );
+    let method = RestoreMethod::RestoreIfNotThere;
+    let report = place.restore(&plan(method, None), &all(), &chosen);
     assert_eq!(report.failures, []);
     assert_eq!(
         fs::read(place.target("srv/log")).unwrap(),
@@ -503,6 +509,9 @@ fn a_restore_follows_no_link_out() {
                 .iter()
                 .any(|one| matches!(one, EntryError::LinkOnTheWay(_)))
         );
+        let shown = place.target("srv/home").display().to_string();
+        let says = |one: &EntryError| one.to_string().contains(&shown);
+        assert!(report.failures.iter().any(says), "{:?}", report.failures);
         fs::remove_file(place.target("srv/home")).unwrap();
     }
     // A file that is a link is replaced itself; a partial file is not written through.

@@ -193,11 +193,14 @@ async fn answer(writer: &dyn Writer, event: Event) -> Outcome {
         Event::Identify(_) => (writer.identify().await.map(Some), Vec::new()),
         Event::BackupShutdown(event) => {
             let session = fields::id("BackupShutdown.session_id", &event.session_id);
-            let told = match session {
-                Ok(session) => Ok(writer.backup_shutdown(session).await),
+            let result = match session {
+                Ok(session) => {
+                    writer.backup_shutdown(session).await;
+                    Ok(None)
+                }
                 Err(error) => Err(not_understood(error.to_string())),
             };
-            (told.map(|()| None), Vec::new())
+            (result, Vec::new())
         }
         Event::Welcome(_) => (
             Err(not_understood("the service sent a second welcome")),

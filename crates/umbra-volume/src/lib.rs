@@ -9,10 +9,14 @@
 //! Invariant: nothing here writes to a held volume.
 
 pub mod btrfs;
+mod device_reader;
 mod discovery;
+mod extent;
 mod file_system_uuid;
+mod free_space;
 mod hold;
 mod linux_volumes;
+mod locked_memory;
 pub mod loop_device;
 pub mod mount;
 mod mount_table;
@@ -22,11 +26,16 @@ mod stacking;
 mod superblock;
 mod volumes;
 
+pub use device_reader::DeviceReader;
+pub use extent::Extent;
 pub use file_system_uuid::FileSystemUuid;
+pub use free_space::{FreeSpace, free_space};
 pub use hold::{
     BareHold, GUARDIAN_ARGUMENT, GracePeriodPolicy, GuardianCommand, bare_hold, guardian_main,
 };
 pub use linux_volumes::LinuxVolumes;
+pub use locked_memory::LockedMemory;
+pub use stacking::lies_on;
 pub use volumes::{
     Commit, HoldLimits, HoldReport, HoldVolume, PreparedHold, VolumeHold, VolumeListing, Volumes,
 };

@@ -2,13 +2,13 @@
 //! partitions, on devices made of devices.
 
 use crate::{
-    discovery::{self, Place},
+    discovery::{self, Machine, Place},
     loop_device::{self, Behind},
     mount_table::{self, Mount},
 };
 use std::{
     collections::BTreeSet,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 use umbra_model::{DeviceNumber, Volume};
@@ -16,7 +16,27 @@ use umbra_model::{DeviceNumber, Volume};
 /// The numbers of the file systems (as in mountinfo) that lie under a volume,
 /// directly or further down.
 pub(crate) fn under(volume: &Volume, mounts: &[Mount]) -> BTreeSet<DeviceNumber> {
-    let mut devices = own_devices(volume);
+    file_systems_under(own_devices(volume), mounts)
+}
+
+/// Whether an existing path lies on a volume, directly or by loop devices and
+/// file systems in between: whether writing there writes to the volume.
+///
+/// # Errors
+///
+/// The table of mounts cannot be read, or the path is on none of them.
+pub fn lies_on(path: &Path, volume: &Volume) -> io::Result<bool> {
+    let mounts = Machine::look()?.mounts;
+    let place = Place::of(path)?;
+    let mount = u32::try_from(place.mount)
+        .ok()
+        .and_then(|id| mount_table::with_id(&mounts, id))
+        .ok_or(io::ErrorKind::NotFound)?;
+    Ok(mount.number == volume.number
+        || file_systems_under(devices_of_mount(mount), &mounts).contains(&volume.number))
+}
+
+fn file_systems_under(mut devices: Vec<DeviceNumber>, mounts: &[Mount]) -> BTreeSet<DeviceNumber> {
     let mut seen = BTreeSet::new();
     let mut file_systems = BTreeSet::new();
     while let Some(device) = devices.pop() {

@@ -11,6 +11,8 @@ mod btrfs;
 #[cfg(feature = "failpoints")]
 mod fail_points;
 mod failure;
+mod image_copy;
+mod image_place;
 mod reflink;
 mod storage_folder;
 

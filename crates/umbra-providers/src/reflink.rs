@@ -7,17 +7,16 @@
 //! one record of the superblock in it. Mounting without replaying it shows the
 //! whole state of the instant and writes nothing.
 
-mod place;
-
 use crate::{
     failure::failed,
+    image_copy::{self, open_folder},
+    image_place::ImagePlace,
     storage_folder::{STORAGE_FOLDER, StorageFolder},
 };
-use place::Place;
 use rustix::{
     fs::{
-        AtFlags, IFlags, Mode, OFlags, fdatasync, fsync, ioctl_ficlone, ioctl_getflags,
-        ioctl_setflags, open, openat, syncfs, unlinkat,
+        IFlags, Mode, OFlags, fdatasync, fsync, ioctl_ficlone, ioctl_getflags, ioctl_setflags,
+        openat, syncfs,
     },
     io::Errno,
 };
@@ -30,23 +29,14 @@ use umbra_model::{
     Volume, VssCode, VssError, VssResult,
 };
 use umbra_provider::{
-    MountSource, PendingShadowCopy, Presence, Provider, ProviderKind, ProviderProperties, Support,
-    Surface,
+    PendingShadowCopy, Presence, Provider, ProviderKind, ProviderProperties, Support, Surface,
 };
 use umbra_volume::{
-    loop_device::{self, Behind, LoopDevice, Window},
+    loop_device::{self, Behind, Window},
     reflink::{Reflinks, clone_ahead, reflinks_of},
 };
 
-/// The file systems that can be copied this way, each with the options that
-/// keep a mount of a copy from replaying its journal, and from refusing a
-/// second file system with the volume's UUID.
-const FILE_SYSTEMS: [(&str, &[&str]); 4] = [
-    ("ext2", &[]),
-    ("ext3", &["noload"]),
-    ("ext4", &["noload"]),
-    ("xfs", &["norecovery", "nouuid"]),
-];
+const NAME: &str = "reflink";
 
 /// Clones the image files of volumes on loop devices.
 ///
@@ -63,7 +53,7 @@ impl Default for ReflinkProvider {
         Self {
             properties: ProviderProperties {
                 id: ProviderId::from_u128(0xd1b7_05c9_2e4f_4c63_a9f8_13e6_7c80_5ba2),
-                name: "reflink",
+                name: NAME,
                 version: env!("CARGO_PKG_VERSION"),
                 kind: ProviderKind::Software,
                 needs: "a loop device on an image file in XFS or btrfs",
@@ -84,7 +74,7 @@ impl Image {
     /// Finds the image under a volume, or says in a clause why it cannot be
     /// cloned.
     fn under(volume: &Volume) -> Result<Self, String> {
-        if options_of(&volume.file_system).is_none() {
+        if image_copy::options_of(&volume.file_system).is_none() {
             return Err(format!(
                 "it is {}; only ext2, ext3, ext4 and XFS can be copied with their image",
                 volume.file_system
@@ -140,22 +130,17 @@ impl Image {
         })
     }
 
-    fn place_of(&self, id: ShadowCopyId) -> Place {
+    fn place_of(&self, id: ShadowCopyId) -> ImagePlace {
         let folder = Path::new(&self.path).parent().unwrap_or(Path::new("/"));
-        Place {
+        ImagePlace {
+            provider: NAME,
             file_system: self.file_system.clone(),
             window: self.window,
             beside: folder.to_owned(),
+            within: STORAGE_FOLDER.to_owned(),
             name: format!("{id}.img"),
         }
     }
-}
-
-fn options_of(file_system: &str) -> Option<&'static [&'static str]> {
-    FILE_SYSTEMS
-        .iter()
-        .find(|(name, _)| *name == file_system)
-        .map(|(_, options)| *options)
 }
 
 impl Provider for ReflinkProvider {
@@ -211,7 +196,7 @@ impl Provider for ReflinkProvider {
                 // What was there before is not ours to remove.
                 let undone = match error {
                     Errno::EXIST => folder.remove_if_empty(),
-                    _ => remove(&place.name, &folder),
+                    _ => image_copy::remove(&place.name, &folder),
                 };
                 let error = failed(format!("create {}", place.path().display()), error);
                 Err(match undone {
@@ -223,64 +208,20 @@ impl Provider for ReflinkProvider {
     }
 
     fn surface(&self, copy: &ShadowCopy) -> VssResult<Surface> {
-        let place = Place::of(copy.id, &copy.location)?;
-        let gone = || {
-            VssError::new(
-                VssCode::ObjectNotFound,
-                format!(
-                    "the shadow copy {} is gone: there is no {}",
-                    copy.id,
-                    place.path().display()
-                ),
-            )
-        };
-        let folder = place.find(copy.id)?.ok_or_else(gone)?;
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = match openat(&folder, &place.name, flags, Mode::empty()) {
-            Ok(file) => file,
-            Err(Errno::NOENT) => return Err(gone()),
-            Err(error) => {
-                return Err(failed(format!("open {}", place.path().display()), error));
-            }
-        };
-        let options = options_of(&copy.volume.file_system).unwrap_or_default();
-        let device = LoopDevice::attach(&file, &place.path(), place.window)?;
-        Ok(Surface {
-            mount: MountSource {
-                file_system: copy.volume.file_system.clone(),
-                source: device.path().to_owned(),
-                options: options.iter().map(|option| (*option).to_owned()).collect(),
-            },
-            device: Some(device.path().to_owned()),
-            keep: Box::new(device),
-        })
+        image_copy::surface(copy, &place_of_copy(copy)?)
     }
 
     fn presence(&self, copy: &ShadowCopy) -> Presence {
-        let look = || {
-            let place = Place::of(copy.id, &copy.location)?;
-            match place.find(copy.id)? {
-                Some(folder) => folder
-                    .has(&place.name)
-                    .map_err(|error| failed(format!("look for {}", place.path().display()), error)),
-                None => Ok(false),
-            }
-        };
-        match look() {
-            Ok(true) => Presence::Present,
-            Ok(false) => Presence::Missing,
-            Err(error) => Presence::Unreachable(error.to_string()),
-        }
+        image_copy::presence(copy, place_of_copy(copy))
     }
 
-    /// Where the copy is still mounted, its blocks are freed after the unmount.
     fn delete(&self, copy: &ShadowCopy) -> VssResult<()> {
-        let place = Place::of(copy.id, &copy.location)?;
-        match place.find(copy.id)? {
-            Some(folder) => remove(&place.name, &folder),
-            None => Ok(()),
-        }
+        image_copy::delete(copy, &place_of_copy(copy)?)
     }
+}
+
+fn place_of_copy(copy: &ShadowCopy) -> VssResult<ImagePlace> {
+    ImagePlace::of(NAME, STORAGE_FOLDER, copy.id, &copy.location)
 }
 
 /// One copy in the making. Every descriptor in it was opened before the hold.
@@ -334,7 +275,7 @@ impl PendingShadowCopy for Pending {
     }
 
     fn abort(&mut self) -> VssResult<()> {
-        remove(&self.name, &self.folder)
+        image_copy::remove(&self.name, &self.folder)
     }
 }
 
@@ -349,20 +290,4 @@ fn create_like(image: &OwnedFd, folder: &StorageFolder, name: &str) -> Result<Ow
         ioctl_setflags(&clone, (has - IFlags::NOCOW) | wanted)?;
     }
     Ok(clone)
-}
-
-/// Removes a clone, and the folder with the last one.
-fn remove(name: &str, folder: &StorageFolder) -> VssResult<()> {
-    match unlinkat(folder, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => folder.remove_if_empty(),
-        Err(error) => Err(failed(
-            format!("delete {}", folder.path().join(name).display()),
-            error,
-        )),
-    }
-}
-
-fn open_folder(path: &Path) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    open(path, flags, Mode::empty())
 }

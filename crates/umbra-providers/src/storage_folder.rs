@@ -30,24 +30,31 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) struct StorageFolder {
     parent: OwnedFd,
+    /// Its name in the parent.
+    name: String,
     folder: OwnedFd,
     /// For messages.
     path: PathBuf,
 }
 
 impl StorageFolder {
-    /// Makes the folder in an open one, or finds it there, and keeps it from
-    /// being removed. `path` is for messages.
+    /// Makes the folder [`STORAGE_FOLDER`] in an open one, or finds it there, and
+    /// keeps it from being removed. `path` is for messages.
+    pub(crate) fn make(parent: OwnedFd, path: PathBuf) -> VssResult<Self> {
+        Self::make_named(parent, STORAGE_FOLDER.to_owned(), path)
+    }
+
+    /// The same with a name of its own.
     ///
     /// This is the first thing that a provider writes, so here it notices that
     /// somebody froze the file system: nothing but trying tells, and who tries
     /// waits for the thaw and cannot be stopped.
-    pub(crate) fn make(parent: OwnedFd, path: PathBuf) -> VssResult<Self> {
+    pub(crate) fn make_named(parent: OwnedFd, name: String, path: PathBuf) -> VssResult<Self> {
         let shown = path.clone();
         // Without a buffer: what is sent too late comes back to the sender.
         let (sender, receiver) = mpsc::sync_channel(0);
         let work = move || {
-            if let Err(SendError(Ok(late))) = sender.send(Self::make_now(parent, path)) {
+            if let Err(SendError(Ok(late))) = sender.send(Self::make_now(parent, name, path)) {
                 // Nobody is left who could be told of an error.
                 let _: VssResult<()> = late.remove_if_empty();
             }
@@ -69,23 +76,24 @@ impl StorageFolder {
         })
     }
 
-    fn make_now(parent: OwnedFd, path: PathBuf) -> VssResult<Self> {
+    fn make_now(parent: OwnedFd, name: String, path: PathBuf) -> VssResult<Self> {
         loop {
-            match mkdirat(&parent, STORAGE_FOLDER, Mode::RWXU) {
+            match mkdirat(&parent, &name, Mode::RWXU) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(error) => {
                     return Err(failed(format!("make the folder {}", path.display()), error));
                 }
             }
-            let Some(folder) = open_ours(&parent, &path)? else {
+            let Some(folder) = open_ours(&parent, &name, &path)? else {
                 continue;
             };
             flock(&folder, FlockOperation::LockShared)
                 .map_err(|error| failed(format!("lock the folder {}", path.display()), error))?;
             // While waiting for the lock it may have been removed.
-            if is_still(&parent, &folder) {
+            if is_still(&parent, &name, &folder) {
                 return Ok(Self {
                     parent,
+                    name,
                     folder,
                     path,
                 });
@@ -93,11 +101,21 @@ impl StorageFolder {
         }
     }
 
-    /// The folder in an open one, if it is there.
+    /// The folder [`STORAGE_FOLDER`] in an open one, if it is there.
     pub(crate) fn find(parent: OwnedFd, path: PathBuf) -> VssResult<Option<Self>> {
-        let folder = open_ours(&parent, &path)?;
+        Self::find_named(parent, STORAGE_FOLDER.to_owned(), path)
+    }
+
+    /// The same with a name of its own.
+    pub(crate) fn find_named(
+        parent: OwnedFd,
+        name: String,
+        path: PathBuf,
+    ) -> VssResult<Option<Self>> {
+        let folder = open_ours(&parent, &name, &path)?;
         Ok(folder.map(|folder| Self {
             parent,
+            name,
             folder,
             path,
         }))
@@ -107,8 +125,8 @@ impl StorageFolder {
     /// makes durable what was done to it.
     pub(crate) fn remove_if_empty(&self) -> VssResult<()> {
         match flock(&self.folder, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) if is_still(&self.parent, &self.folder) => {
-                match unlinkat(&self.parent, STORAGE_FOLDER, AtFlags::REMOVEDIR) {
+            Ok(()) if is_still(&self.parent, &self.name, &self.folder) => {
+                match unlinkat(&self.parent, &self.name, AtFlags::REMOVEDIR) {
                     Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(()),
                     Err(error) => Err(error),
                 }
@@ -152,7 +170,7 @@ impl AsFd for StorageFolder {
 
 /// Opens the folder, and refuses one that somebody else could change: on a
 /// volume that users can write, anyone may have put a folder or a link there.
-fn open_ours(parent: &OwnedFd, path: &Path) -> VssResult<Option<OwnedFd>> {
+fn open_ours(parent: &OwnedFd, name: &str, path: &Path) -> VssResult<Option<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let not_ours = || {
         VssError::new(
@@ -164,7 +182,7 @@ fn open_ours(parent: &OwnedFd, path: &Path) -> VssResult<Option<OwnedFd>> {
             ),
         )
     };
-    let folder = match openat(parent, STORAGE_FOLDER, flags, Mode::empty()) {
+    let folder = match openat(parent, name, flags, Mode::empty()) {
         Ok(folder) => folder,
         Err(Errno::NOENT) => return Ok(None),
         Err(Errno::LOOP | Errno::NOTDIR) => return Err(not_ours()),
@@ -178,8 +196,8 @@ fn open_ours(parent: &OwnedFd, path: &Path) -> VssResult<Option<OwnedFd>> {
     Ok(Some(folder))
 }
 
-fn is_still(parent: &OwnedFd, folder: &OwnedFd) -> bool {
-    let named = statat(parent, STORAGE_FOLDER, AtFlags::SYMLINK_NOFOLLOW);
+fn is_still(parent: &OwnedFd, name: &str, folder: &OwnedFd) -> bool {
+    let named = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
     let open = fstat(folder);
     matches!((named, open), (Ok(named), Ok(open))
         if (named.st_dev, named.st_ino) == (open.st_dev, open.st_ino))

@@ -15,10 +15,12 @@ mod image_copy;
 mod image_place;
 mod reflink;
 mod storage_folder;
+mod system;
 
 pub use btrfs::BtrfsProvider;
 pub use reflink::ReflinkProvider;
 pub use storage_folder::STORAGE_FOLDER;
+pub use system::{SystemFolders, SystemProvider};
 
 use std::sync::Arc;
 use umbra_provider::Provider;

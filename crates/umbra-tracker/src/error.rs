@@ -1,6 +1,9 @@
 //! What can go wrong with tracking.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 use umbra_model::{DeviceNumber, VssCode, VssError};
 
 /// Why tracking could not be started, adopted or removed.
@@ -36,7 +39,10 @@ pub enum TrackerError {
         /// What differs, in a clause.
         reason: String,
     },
-    /// A file or folder of the kernel's could not be used.
+    /// What is pinned has to be on a bpffs.
+    #[error("{0:?} is on no bpffs")]
+    NoBpffs(PathBuf),
+    /// A file or folder could not be used.
     #[error("cannot {what} {path:?}")]
     File {
         /// What was tried: "open", "read".
@@ -49,6 +55,27 @@ pub enum TrackerError {
     },
 }
 
+impl TrackerError {
+    pub(crate) fn kernel(reason: &str) -> Self {
+        Self::Kernel {
+            reason: reason.to_owned(),
+            source: None,
+        }
+    }
+}
+
+/// Says what was tried with which file.
+pub(crate) fn on_file<'a>(
+    what: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(io::Error) -> TrackerError + use<'a> {
+    move |source| TrackerError::File {
+        what,
+        path: path.to_owned(),
+        source,
+    }
+}
+
 impl From<TrackerError> for VssError {
     fn from(error: TrackerError) -> Self {
         let (code, advice) = match &error {
@@ -59,7 +86,7 @@ impl From<TrackerError> for VssError {
                 VssCode::SnapshotSetInProgress,
                 "; wait until it has finished",
             ),
-            TrackerError::Kernel { .. } | TrackerError::File { .. } => {
+            TrackerError::Kernel { .. } | TrackerError::NoBpffs(_) | TrackerError::File { .. } => {
                 (VssCode::UnexpectedProviderError, "")
             }
         };

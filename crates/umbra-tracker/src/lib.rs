@@ -17,9 +17,15 @@
 //! from then on, and the next [`Tracker::attach`] gives another token.
 //! Invariant: nothing here is in the write path: the programs only look.
 
+mod bitmaps;
 mod chunks;
+mod device;
 mod error;
 mod folder;
+mod pinned;
+mod programs;
+mod record;
+mod shared_words;
 mod token;
 mod tracker;
 

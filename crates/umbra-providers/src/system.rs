@@ -73,7 +73,7 @@ impl SystemProvider {
                 name: NAME,
                 version: env!("CARGO_PKG_VERSION"),
                 kind: ProviderKind::System,
-                needs: "ext4 or XFS, and storage on another volume, XFS or btrfs",
+                needs: "ext4 or XFS; storage on another XFS or btrfs",
             },
             folders,
         }

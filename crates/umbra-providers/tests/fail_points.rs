@@ -8,20 +8,32 @@ mod lifecycle;
 use lifecycle::*;
 use umbra_model::VssCode;
 use umbra_provider::Presence;
+use umbra_providers::SystemFolders;
 use umbra_testbed::{Format, Testbed};
 
 #[test]
 fn every_step_can_be_made_to_fail() {
     let bed = Testbed::new();
     let scenario = fail::FailScenario::setup();
-    let [btrfs, reflink] = umbra_providers::in_box().try_into().ok().unwrap();
+    let store = bed.disk(Format::Xfs, 320);
+    let run = bed.folder().join("run");
+    std::fs::create_dir(&run).unwrap();
+    bed.undo(&format!("umount -l '{}/bpf' 2>/dev/null", run.display()));
+    let folders = SystemFolders {
+        storage: store.mount.join("storage"),
+        run,
+    };
+    let [btrfs, reflink, system] = umbra_providers::in_box(folders).try_into().ok().unwrap();
     assert_eq!(btrfs.properties().name, "btrfs");
     assert_eq!(reflink.properties().name, "reflink");
     let below = bed.disk(Format::Btrfs, 300);
+    assert_eq!(system.properties().name, "system");
     let disk = bed.disk_in(&below.mount, Format::Ext4, 32);
+    let plain = bed.disk(Format::Ext4, 32);
     let volumes = [
         (&btrfs, volume(&below.mount)),
         (&reflink, volume(&disk.mount)),
+        (&system, volume(&plain.mount)),
     ];
     let steps = ["begin_prepare"]
         .into_iter()

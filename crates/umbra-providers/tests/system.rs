@@ -196,6 +196,7 @@ impl Stage {
 
     /// That the next copy is right, whatever happened before.
     fn check_next(&self) {
+        fill(&self.disk.mount);
         disturb(&self.disk.mount);
         let (copy, instance) = self.make();
         self.check(&copy, &instance);
@@ -291,7 +292,7 @@ fn who_is_killed_between_taking_and_settling_forgets_nothing() {
         let (copy, mut pending) = stage.planned();
         pending.end_prepare().unwrap();
         if steps > 1 {
-            disturb(&stage.disk.mount);
+            fill(&stage.disk.mount);
             pending.pre_commit().unwrap();
         }
         if steps > 2 {

@@ -2,7 +2,11 @@
 
 use crate::{exit::ExitKind, failure::Failure, root::Root};
 use serde::{Deserialize, Deserializer, de};
-use std::{fmt, io, path::Path, time::Duration};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use umbra_service::Limits;
 use umbra_volume::GracePeriodPolicy;
 
@@ -13,6 +17,8 @@ pub struct Configuration {
     pub limits: Limits,
     /// How file systems are held.
     pub hold: Hold,
+    /// Where the system provider keeps shadow copies.
+    pub storage: Storage,
     /// Who may do what.
     pub access: Access,
     /// What is logged.
@@ -43,6 +49,24 @@ impl Hold {
         } else {
             GracePeriodPolicy::LeaveAlone
         }
+    }
+}
+
+/// Where the system provider keeps shadow copies.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storage {
+    /// The folder, on XFS with reflinks or on btrfs; one below the root's state
+    /// where it is not said.
+    pub path: Option<PathBuf>,
+}
+
+impl Storage {
+    /// The folder.
+    pub fn folder(&self, root: &Root) -> PathBuf {
+        self.path
+            .clone()
+            .unwrap_or_else(|| root.state().join("storage"))
     }
 }
 
@@ -106,6 +130,7 @@ pub enum LogLevel {
 struct File {
     limits: LimitsSection,
     hold: Hold,
+    storage: Storage,
     access: Access,
     log: Log,
 }
@@ -216,9 +241,21 @@ impl Configuration {
                 "is malformed: limits.stall is longer than limits.hold",
             ));
         }
+        if let Some(storage) = &file.storage.path
+            && !storage.is_absolute()
+        {
+            return Err(malformed(
+                path,
+                format!(
+                    "is malformed: storage.path is {}, and must be an absolute path",
+                    storage.display()
+                ),
+            ));
+        }
         Ok(Self {
             limits,
             hold: file.hold,
+            storage: file.storage,
             access: file.access,
             log: file.log,
         })
@@ -284,6 +321,7 @@ mod tests {
         let read = parse(
             "[limits]\nhold = \"5s\"\nstall = \"500ms\"\nfreeze = \"1min 30s\"\n\
              [hold]\nexpedite_grace_periods = false\n\
+             [storage]\npath = \"/srv/copies\"\n\
              [access]\ngroup = \"wheel\"\nwriters = [\"postgres\", 1000]\n\
              [log]\nlevel = \"debug\"\n",
         )
@@ -293,6 +331,12 @@ mod tests {
         assert_eq!(read.limits.freeze, Duration::from_secs(90));
         assert_eq!(read.limits.thaw, Limits::default().thaw);
         assert_eq!(read.hold.grace_periods(), GracePeriodPolicy::LeaveAlone);
+        let root = Root::at(Path::new("/")).unwrap();
+        assert_eq!(read.storage.folder(&root), Path::new("/srv/copies"));
+        assert_eq!(
+            Storage::default().folder(&root),
+            Path::new("/var/lib/umbra/storage")
+        );
         assert_eq!(read.access.group, "wheel");
         assert_eq!(
             read.access.writers,
@@ -322,6 +366,10 @@ mod tests {
         check("[limits]\nhold = \"0s\"\n", &["line 2", "zero"]);
         check("[limits]\nhold = \"90s\"\n", &["freeze_to_thaw"]);
         check("[limits]\nstall = \"11s\"\n", &["limits.stall"]);
+        check(
+            "[storage]\npath = \"here\"\n",
+            &["storage.path", "absolute"],
+        );
         check("[acess]\n", &["line 1", "acess"]);
         check("\n\n[access\n", &["line 3"]);
         check("[access]\nwriters = [true]\n", &["user"]);

@@ -9,6 +9,7 @@ use std::{process::ExitCode, sync::Arc};
 use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
 use umbra_client::Connection;
 use umbra_model::VssResult;
+use umbra_providers::SystemFolders;
 use umbra_server::{Access, Listener};
 use umbra_service::{Service, ServiceParts, StateDirectory};
 use umbra_volume::{GUARDIAN_ARGUMENT, GuardianCommand, LinuxVolumes};
@@ -60,7 +61,10 @@ pub fn service(root: &Root, configuration: &Configuration) -> Result<Service, Fa
             LinuxVolumes::new(GuardianCommand::this_program())
                 .with_grace_periods(configuration.hold.grace_periods()),
         ),
-        providers: umbra_providers::in_box(),
+        providers: umbra_providers::in_box(SystemFolders {
+            storage: configuration.storage.folder(root),
+            run: root.runtime(),
+        }),
         writer_sources: umbra_writers::in_box(&writers),
         directory: StateDirectory {
             state: root.state(),

@@ -202,7 +202,7 @@ fn the_service_says_what_it_is() {
             .iter()
             .map(|one| field(one, "name"))
             .collect();
-        assert_eq!(names, ["btrfs", "reflink"]);
+        assert_eq!(names, ["btrfs", "reflink", "system"]);
         assert_eq!(umbra.json(["writers", "--json"]), Value::Array(Vec::new()));
         let status = umbra.json(["status", "--json"]);
         assert_eq!(status["running"], umbra.socket().exists());

@@ -10,6 +10,8 @@ use anyhow::{Context, Result};
 use rustix::fs::{Mode, OFlags, open};
 use std::{fs::File, time::Instant};
 use umbra_model::{HoldMethod, ShadowCopyId};
+use umbra_provider::Provider;
+use umbra_providers::BtrfsProvider;
 use umbra_testbed::{Disk, Format, Testbed};
 use umbra_volume::{
     GuardianCommand, HoldLimits, HoldVolume, LinuxVolumes, Volumes,
@@ -64,10 +66,7 @@ fn bare(disk: &Disk) -> Result<std::time::Duration> {
 fn held(disk: &Disk) -> Result<std::time::Duration> {
     let machine = LinuxVolumes::new(GuardianCommand::this_program());
     let volume = machine.resolve(&disk.mount)?;
-    let provider = umbra_providers::in_box()
-        .into_iter()
-        .find(|provider| provider.properties().name == "btrfs")
-        .context("there is no btrfs provider")?;
+    let provider = BtrfsProvider::default();
     let id = ShadowCopyId::random();
     let location = provider.location(id, &volume)?;
     let mut copy = provider.begin_prepare(id, &volume, &location)?;

@@ -35,8 +35,15 @@ impl Dice {
     }
 }
 
+/// Whether free space is discarded meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trim {
+    Often,
+    Never,
+}
+
 impl Disorder {
-    pub fn in_folder(folder: &Path) -> Self {
+    pub fn in_folder(folder: &Path, trim: Trim) -> Self {
         let end = Arc::new(AtomicBool::new(false));
         let mut writers: Vec<_> = (1..=4)
             .map(|seed| {
@@ -44,7 +51,7 @@ impl Disorder {
                 fs::create_dir(&folder).unwrap();
                 let end = end.clone();
                 thread::spawn(move || {
-                    let mut dice = Dice(0x9e37_79b9_7f4a_7c15 * seed);
+                    let mut dice = Dice(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
                     while !end.load(Ordering::Relaxed) {
                         act(&folder, &mut dice);
                     }
@@ -52,12 +59,14 @@ impl Disorder {
             })
             .collect();
         let (trimmed, ended) = (folder.to_owned(), end.clone());
-        writers.push(thread::spawn(move || {
-            while !ended.load(Ordering::Relaxed) {
-                umbra_testbed::run("fstrim", [&trimmed]);
-                thread::sleep(Duration::from_millis(400));
-            }
-        }));
+        if trim == Trim::Often {
+            writers.push(thread::spawn(move || {
+                while !ended.load(Ordering::Relaxed) {
+                    umbra_testbed::run("fstrim", [&trimmed]);
+                    thread::sleep(Duration::from_millis(400));
+                }
+            }));
+        }
         Self { end, writers }
     }
 

@@ -376,6 +376,33 @@ fn who_is_killed_between_taking_and_settling_forgets_nothing() {
     }
 }
 
+/// Ended after the mirror is written, and after it is split: the marks are still
+/// there, or what they stand for is in the mirror.
+#[cfg(feature = "failpoints")]
+#[test]
+fn who_is_killed_while_splitting_forgets_nothing() {
+    let stage = Stage::ext4();
+    let scenario = fail::FailScenario::setup();
+    fill(&stage.disk.mount);
+    stage.check_next();
+    for point in ["system::mirrored", "system::split"] {
+        fail::cfg(point, "return").unwrap();
+        let (copy, mut pending) = stage.planned();
+        pending.end_prepare().unwrap();
+        fs::write(stage.disk.mount.join("late"), vec![5; 3 << 20]).unwrap();
+        pending.pre_commit().unwrap();
+        fs::write(stage.disk.mount.join("later"), vec![6; 3 << 20]).unwrap();
+        stage.hold(pending.as_mut()).0.unwrap();
+        assert_fails(pending.post_commit(), VssCode::ProviderVeto, point);
+        drop(pending);
+        fail::remove(point);
+        stage.provider.delete(&copy).unwrap();
+        fs::remove_file(stage.disk.mount.join("later")).unwrap();
+        stage.check_next();
+    }
+    scenario.teardown();
+}
+
 #[test]
 fn abort_leaves_nothing_but_the_mirror() {
     let stage = Stage::ext4();

@@ -28,7 +28,7 @@ use std::{
     time::{Duration, Instant},
 };
 use umbra_model::{DeviceNumber, Volume, VssCode, VssError, VssResult};
-use umbra_tracker::{ChunkRange, ChunkSize, Tracker, TrackerFolder, Untracked};
+use umbra_tracker::{ChunkRange, ChunkSize, Tracker, TrackerFolder};
 use umbra_volume::{DeviceReader, Extent, FreeSpace, LockedMemory, free_space};
 
 /// The name of a mirror in its folder.
@@ -234,17 +234,11 @@ impl Mirror {
     /// Adds what is marked to the ranges. Fit for the hold.
     pub(super) fn take_into(&self, ranges: &mut Vec<ChunkRange>) -> VssResult<()> {
         self.tracker.take_into(ranges).map_err(|untracked| {
-            let Untracked {
-                passthrough,
-                lost,
-                changed,
-            } = untracked;
             VssError::new(
-                VssCode::VolumeNotSupported,
+                VssCode::UnexpectedProviderError,
                 format!(
-                    "writes to {} were seen that cannot be tracked ({passthrough} past the block \
-                     layer, {lost} of unknown place, {changed} to a changed disk); the next \
-                     shadow copy reads the whole volume again",
+                    "not every change of {} could be followed: {untracked}; try again, and the \
+                     whole volume is read again",
                     self.mount_point.display()
                 ),
             )

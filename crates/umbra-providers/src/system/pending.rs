@@ -13,7 +13,7 @@ use std::{os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Duration};
 use umbra_model::{VssCode, VssError, VssResult};
 use umbra_provider::PendingShadowCopy;
 use umbra_tracker::ChunkRange;
-use umbra_volume::{Extent, LockedMemory};
+use umbra_volume::{Extent, LockedMemory, reflink::clone_ahead};
 
 /// At most so many rounds before writers are frozen, and so many after.
 const ROUNDS: usize = 12;
@@ -108,7 +108,7 @@ impl Pending {
         )
     }
 
-    fn failed(&self, what: &str, error: Errno) -> VssError {
+    fn failed(&self, what: &str, error: impl Into<std::io::Error>) -> VssError {
         failed(format!("{what} {}", self.mount_point.display()), error)
     }
 }
@@ -116,15 +116,14 @@ impl Pending {
 impl PendingShadowCopy for Pending {
     fn end_prepare(&mut self) -> VssResult<()> {
         self.mirror.complete()?;
-        let Some(round) = self.rounds(ROUNDS)? else {
-            return Ok(());
-        };
-        // As much will be written again until the hold.
-        let time = round.reading.as_secs_f64();
-        if round.bytes > LITTLE && (time > READING.as_secs_f64() || round.bytes > MOST / FACTOR) {
+        if let Some(round) = self.rounds(ROUNDS)?
+            && !fits_a_hold(round)
+        {
             return Err(self.too_much(round.bytes, "so the copy never catches up"));
         }
-        Ok(())
+        // Splitting a mirror in many pieces takes long, and writers wait for it.
+        clone_ahead(&self.image, &self.mirror)
+            .map_err(|error| self.failed("split ahead the mirror of", error))
     }
 
     /// Writers have flushed since.
@@ -175,10 +174,12 @@ impl PendingShadowCopy for Pending {
         self.mirror.check_device()?;
         self.mirror.write_extents(&held.extents, &held.memory)?;
         self.mirror.make_durable()?;
+        reach("system::mirrored")?;
         ioctl_ficlone(&self.image, &self.mirror)
             .and_then(|()| fsync(&self.image))
             .map_err(|error| self.failed("split the mirror of", error))?;
         self.folder.sync()?;
+        reach("system::split")?;
         self.mirror.settle();
         Ok(())
     }
@@ -186,5 +187,48 @@ impl PendingShadowCopy for Pending {
     fn abort(&mut self) -> VssResult<()> {
         self.held = None;
         image_copy::remove(&self.name, &self.folder)
+    }
+}
+
+/// Whether what is written while such a round is made may be left for the hold:
+/// about as much will be written again until then.
+fn fits_a_hold(round: Round) -> bool {
+    round.bytes <= LITTLE || (round.bytes <= MOST / FACTOR && round.reading <= READING)
+}
+
+/// A place at which a test can end everything, as a kill would.
+#[cfg(feature = "failpoints")]
+fn reach(point: &str) -> VssResult<()> {
+    fail::fail_point!(point, |_| {
+        Err(VssError::new(
+            VssCode::ProviderVeto,
+            format!("{point} ends it, as the test wants"),
+        ))
+    });
+    Ok(())
+}
+
+#[cfg(not(feature = "failpoints"))]
+fn reach(_: &str) -> VssResult<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_be_read_in_time_is_left_for_the_hold() {
+        let fits = |megabytes: u64, seconds| {
+            fits_a_hold(Round {
+                bytes: megabytes << 20,
+                reading: Duration::from_secs(seconds),
+            })
+        };
+        assert!(fits(0, 0));
+        assert!(fits(4, 2), "so little always fits");
+        assert!(fits(128, 1));
+        assert!(!fits(129, 1));
+        assert!(!fits(20, 2));
     }
 }

@@ -6,6 +6,8 @@ mod support;
 
 use std::fs;
 use support::Umbra;
+#[cfg(feature = "failpoints")]
+use support::{Daemon, Running, eventually};
 use umbra_testbed::{Disk, Format, Testbed};
 
 struct Machine {
@@ -104,4 +106,45 @@ fn copies_of_a_service_are_kept_and_deleted() {
         machine.umbra.ok(["delete", id]);
     }
     assert_eq!(machine.images(), [] as [&str; 0]);
+}
+
+/// Killed at points on the way of a copy: nothing of it is left, and the next one
+/// is right.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_killed_service_leaves_no_copy_and_the_next_is_right() {
+    let machine = Machine::new();
+    let mount = machine.plain.mount.to_str().unwrap();
+    let file = machine.plain.mount.join("file");
+    for (number, point) in [
+        "provider::commit",
+        "system::mirrored",
+        "system::split",
+        "provider::post_final_commit",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut command = machine.umbra.daemon_command();
+        command.env("FAILPOINTS", format!("{point}=pause"));
+        let daemon = Daemon::start(&machine.umbra, command);
+        fs::write(&file, format!("lost {number}")).unwrap();
+        let create = Running::start(machine.umbra.command(["create", mount]));
+        eventually("the copy in the making", || {
+            machine.store.mount.join("storage").exists() && !machine.images().is_empty()
+        });
+        // It is somewhere before the point, or at it.
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        daemon.kill();
+        assert!(!create.end().status.success(), "{point}");
+        eventually("the guardian's thaw", || !machine.plain.is_frozen());
+
+        fs::write(&file, format!("right {number}")).unwrap();
+        let daemon = machine.umbra.daemon();
+        assert_eq!(machine.images(), [] as [&str; 0], "{point}");
+        let script = format!("cat {mount}/file");
+        let arguments = ["exec", "--volume", mount, "--", "sh", "-c", &script];
+        assert_eq!(machine.umbra.ok(arguments), format!("right {number}"));
+        daemon.stop();
+    }
 }

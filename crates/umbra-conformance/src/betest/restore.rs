@@ -67,12 +67,26 @@ impl Restore<'_> {
         let selected = self.select()?;
         let failures = session.pre_restore().await?;
         self.said.writer_status(session).await;
+        self.say_messages(|one| one.pre_restore_failure.as_ref());
         self.said.writer_failures(failures)?;
         let put_back = self.put_back_all(&trees, &selected).await;
         // The writers must hear of the end, whatever it was.
         let failures = session.post_restore().await?;
         self.said.writer_status(session).await;
+        self.say_messages(|one| one.post_restore_failure.as_ref());
         put_back.and(self.said.writer_failures(failures))
+    }
+
+    /// Says what writers left at components that they failed with.
+    fn say_messages(&self, message: impl Fn(&ChosenComponent) -> Option<&String>) {
+        let writers = self.session.writer_components();
+        for component in writers.iter().flat_map(|writer| &writer.components) {
+            if let Some(message) = message(component) {
+                let path = component.full_path();
+                self.said
+                    .result(format_args!("component {path}: {message}"));
+            }
+        }
     }
 
     /// The writers' metadata of the time of the backup, where the backup has it.

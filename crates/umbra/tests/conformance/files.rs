@@ -237,7 +237,7 @@ crate::rows! {
         succeeds(stage.backup(&component("TestFiles"), &[]));
         // Its writer deleted it once the copy was there.
         assert!(stage.has("backup", "data/a.txt") && !stage.has("backup", "data/b.live"));
-        drop(writer);
+        writer.ends();
     };
 
     unsupported_types_are_noted: "vss-test-writer-tool",
@@ -248,10 +248,10 @@ crate::rows! {
             diffBackupRequired=\"no\"/></Component>");
         stage.write("data/a", "one");
         succeeds(stage.backup(&component("TestFiles"), &["--type", "differential"]));
-        assert!(writer.has_said("VSS_BT_DIFFERENTIAL, which this writer does not support"));
         assert!(stage.has("backup", "data/a"));
         succeeds(stage.restore(&component("TestFiles"), &[]));
-        writer.finds_nothing_wrong();
+        let end = writer.finds_nothing_wrong();
+        assert!(end.has("VSS_BT_DIFFERENTIAL, which this writer does not support"), "{end:#?}");
     };
 
     only_parts_of_a_partial_file_are_backed_up: "working-with-partial-files",
@@ -320,6 +320,23 @@ crate::rows! {
         assert!(stage.has("backup", "data/deep/new") && !stage.has("backup", "data/old"));
         assert!(stage.is_there("data/old") && !stage.is_there("data/deep/new"));
         succeeds(stage.restore(&component("TestFiles"), &[]));
+        writer.finds_nothing_wrong();
+    };
+
+    times_of_a_configuration_are_local: "vss-test-writer-tool",
+        "DifferencedFile has local times, which requesters see in UTC" => || {
+        let stage = Stage::new();
+        // Ten hours east of Greenwich: 02:44:17 UTC.
+        let writer = stage.writer_in("AAA-10", "supportsIncremental=\"yes\"", DIFFERENCED);
+        for (name, hours) in [("before", 2), ("after", 3)] {
+            stage.write(&format!("data/{name}"), name);
+            let file = fs::File::options().write(true).open(stage.path("data").join(name));
+            // From 2007-01-22 00:00 UTC on.
+            let time = UNIX_EPOCH + Duration::from_secs(1_169_424_000 + hours * 3600);
+            file.unwrap().set_modified(time).unwrap();
+        }
+        succeeds(stage.backup(&component("TestFiles"), &["--type", "incremental"]));
+        assert!(stage.has("backup", "data/after") && !stage.has("backup", "data/before"));
         writer.finds_nothing_wrong();
     };
 

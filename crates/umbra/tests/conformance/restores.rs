@@ -130,8 +130,7 @@ crate::rows! {
         succeeds(stage.backup(&component("TestFiles"), &[]));
         fails(stage.restore(&component("TestFiles"), &[]), 102, &["VSS_RME_CUSTOM"]);
         assert!(!stage.is_there("data/a"));
-        assert!(writer.has_said("the requester says VSS_RS_FAILED"));
-        writer.finds_nothing_wrong();
+        assert!(writer.finds_nothing_wrong().has("the requester says VSS_RS_FAILED"));
     };
 
     the_requester_s_own_place_is_used: "working-with-new-targets-during-restore",
@@ -211,9 +210,9 @@ crate::rows! {
         let writer = stage.writer("", DATA);
         succeeds(stage.restore(&component("TestFiles"), &[]));
         assert_eq!(stage.read("data/a"), "one");
-        assert_eq!(writer.events(), ["Identify", "PreRestore", "PostRestore"]);
-        assert!(writer.has_said("this instance saw no such backup"));
-        writer.finds_nothing_wrong();
+        let end = writer.finds_nothing_wrong();
+        assert_eq!(end.events(), ["Identify", "PreRestore", "PostRestore"]);
+        assert!(end.has("this instance saw no such backup"));
     };
 
     without_its_writer_nothing_is_restored: "overview-of-preparing-for-restore",

@@ -1,8 +1,13 @@
 //! The two commands apart from what they test.
 
 use crate::{
-    stage::{DATA, REPLACE, Stage, fails},
+    stage::{DATA, REPLACE, Stage, fails, succeeds},
     support::Running,
+};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
 };
 
 #[test]
@@ -68,4 +73,31 @@ fn a_test_writer_needs_umbrad_and_ends_with_it() {
         &["no Umbra service listens"],
     );
     drop((disk, bed));
+}
+
+#[test]
+fn the_example_of_the_document_works() {
+    let stage = Stage::new();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/conformance.md");
+    let text = fs::read_to_string(file).unwrap();
+    let (_, rest) = text.split_once("```sh\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let script = example.replace(
+        "/srv",
+        stage.path("").to_str().unwrap().trim_end_matches('/'),
+    );
+    let programs = Path::new(env!("CARGO_BIN_EXE_umbra")).parent().unwrap();
+    let outside = std::env::var("PATH").unwrap();
+    let mut command = Command::new("bash");
+    command
+        .args(["-e", "-c", &script])
+        .current_dir(stage.bed.folder())
+        .env("PATH", format!("{}:{outside}", programs.display()))
+        .env("UMBRA_ROOT", stage.umbra.root())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let said = succeeds(Running::start(command).end());
+    assert!(said.contains("restored TestFiles: 1 files"), "{said}");
+    assert!(said.contains("hello\n"), "{said}");
 }

@@ -157,6 +157,31 @@ crate::rows! {
         drop((rows, disk));
     };
 
+    the_writer_s_document_is_whole: "working-with-the-writer-metadata-document",
+        "The Writer Metadata Document of a test writer has what its configuration says" => || {
+        let stage = Stage::new();
+        let method = "<RestoreMethod method=\"RESTORE_TO_ALTERNATE_LOCATION\" \
+            writerRestore=\"always\" rebootRequired=\"no\"><AlternateLocationMapping \
+            path=\"VOLUME/data\" filespec=\"*\" recursive=\"yes\" alternatePath=\"VOLUME/other\"/>\
+            </RestoreMethod><ExcludeFile path=\"VOLUME/data\" filespec=\"temp*.*\" \
+            recursive=\"no\"/>";
+        let writer = stage.writer_with(method, "supportsLog=\"yes\"", DATA);
+        let document = stage.umbra.ok(["writers", "Test Writer", "--xml"]);
+        for words in [
+            "method=\"RESTORE_TO_ALTERNATE_LOCATION\"",
+            "ALTERNATE_LOCATION_MAPPING",
+            "EXCLUDE_FILES",
+            "filespec=\"temp*.*\"",
+            "componentName=\"TestFiles\"",
+            "usage=\"USER_DATA\"",
+        ] {
+            assert!(document.contains(words), "no {words} in {document}");
+        }
+        let file = stage.file("writer.xml", &document);
+        stage.umbra.ok(["document", "--check", file.to_str().unwrap()]);
+        writer.finds_nothing_wrong();
+    };
+
     the_document_is_kept: "backup-components-document-contents",
         "The saved Backup Components Document has what requester and writer set" => || {
         let stage = Stage::new();

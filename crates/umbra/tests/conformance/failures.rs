@@ -4,6 +4,7 @@ use crate::{
     stage::{DATA, Stage, TestWriter, component, fails, succeeds},
     support::{Running, eventually},
 };
+use rustix::process::Signal;
 
 /// A stage with a writer that fails at an event.
 fn failing(event: &str, attributes: &str) -> (Stage, TestWriter) {
@@ -141,6 +142,38 @@ crate::rows! {
         writer.finds_nothing_wrong();
     };
 
+    retryable_failures_of_a_backup: "writer-errors-and-vetoes",
+        "PrepareForBackup, PrepareForSnapshot, Thaw, PostSnapshot and BackupComplete, retryable" => || {
+        for (event, state) in [
+            ("PrepareForBackup", "VSS_WS_FAILED_AT_PREPARE_BACKUP"),
+            ("PrepareForSnapshot", "VSS_WS_FAILED_AT_PREPARE_SNAPSHOT"),
+            ("Thaw", "VSS_WS_FAILED_AT_THAW"),
+            ("PostSnapshot", "VSS_WS_FAILED_AT_POST_SNAPSHOT"),
+            ("BackupComplete", "VSS_WS_FAILED_AT_BACKUP_COMPLETE"),
+        ] {
+            let (stage, writer) = failing(event, "retryable=\"yes\" numFailures=\"1\"");
+            fails(stage.backup(&component("TestFiles"), &[]), 105, &[state, ", try again"]);
+            succeeds(stage.backup(&component("TestFiles"), &[]));
+            writer.finds_nothing_wrong();
+        }
+    };
+
+    retryable_failures_of_a_restore: "writer-errors-and-vetoes",
+        "PreRestore and PostRestore, retryable: the second restore succeeds" => || {
+        for (event, state) in [
+            ("PreRestore", "VSS_WS_FAILED_AT_PRE_RESTORE"),
+            ("PostRestore", "VSS_WS_FAILED_AT_POST_RESTORE"),
+        ] {
+            let (stage, writer) = failing(event, "retryable=\"yes\" numFailures=\"1\"");
+            succeeds(stage.backup(&component("TestFiles"), &[]));
+            stage.lose_data();
+            fails(stage.restore(&component("TestFiles"), &[]), 105, &[state, ", try again"]);
+            succeeds(stage.restore(&component("TestFiles"), &[]));
+            assert_eq!(stage.read("data/a"), "one");
+            writer.finds_nothing_wrong();
+        }
+    };
+
     trying_again_helps: "vss-test-writer-tool",
         "numFailures=\"2\": the third backup succeeds" => || {
         let (stage, writer) = failing("Freeze", "retryable=\"yes\" numFailures=\"2\"");
@@ -181,6 +214,22 @@ crate::rows! {
         assert!(!stage.is_there("others/b"));
         first.finds_nothing_wrong();
         second.finds_nothing_wrong();
+    };
+
+    a_requester_gives_up: "aborting-vss-operations",
+        "A requester that is ended before Freeze: the writers hear Abort, nothing is kept" => || {
+        let stage = Stage::with("set::Freeze=sleep(2000)");
+        let writer = stage.writer("", DATA);
+        stage.write("data/a", "one");
+        let file = stage.selection(&component("TestFiles"));
+        let line = ["betest", "/B", "/X", file.to_str().unwrap()];
+        let mut backup = Running::start(stage.umbra.command(line));
+        eventually("the writer prepares", || writer.has_said("PrepareForSnapshot"));
+        backup.signal(Signal::INT);
+        assert_eq!(backup.end().status.code(), Some(130));
+        eventually("the writer hears of it", || writer.has_said("Abort"));
+        eventually("nothing is kept", || stage.sets() == 0);
+        assert_eq!(writer.finds_nothing_wrong().times("PostSnapshot"), 0);
     };
 
     a_writer_goes_away: "event-and-error-handling-under-vss",

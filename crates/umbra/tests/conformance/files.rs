@@ -206,6 +206,41 @@ crate::rows! {
         writer.finds_nothing_wrong();
     };
 
+    spit_writers_have_differenced_files: "requestor-role-in-backing-up-complex-stores",
+        "Differenced files of a set with an alternate path are read from there" => || {
+        let stage = Stage::new();
+        let set = "path=\"VOLUME/data\" filespec=\"*.txt\" recursive=\"no\"";
+        let writer = stage.writer("supportsIncremental=\"yes\"", &format!("<Component \
+            componentName=\"TestFiles\"><ComponentFile {set} alternatePath=\"VOLUME/spit\"/>\
+            <DifferencedFile {set} year=\"2007\" month=\"1\" day=\"22\" hour=\"12\" minute=\"44\" \
+            second=\"17\"/></Component>"));
+        stage.write("data/old.txt", "one");
+        make_old(&stage.path("data/old.txt"));
+        stage.write("data/new.txt", "two");
+        succeeds(stage.backup(&component("TestFiles"), &["--type", "incremental"]));
+        assert!(stage.has("backup", "data/new.txt") && !stage.has("backup", "data/old.txt"));
+        stage.lose_data();
+        succeeds(stage.restore(&component("TestFiles"), &[]));
+        assert_eq!(stage.read("data/new.txt"), "two");
+        writer.finds_nothing_wrong();
+    };
+
+    spit_writers_have_partial_files: "requestor-role-in-backing-up-complex-stores",
+        "Parts of a file of a set with an alternate path are read from there" => || {
+        let stage = Stage::new();
+        let partial = PARTIAL.replace("filespec=\"*.txt\"/>",
+            "filespec=\"*.txt\" alternatePath=\"VOLUME/spit\"/>");
+        let writer = stage.writer("deletePartialFiles=\"yes\"", &partial);
+        stage.write("data/a.txt", "one");
+        stage.write("data/partial.txt", "0123456789abcdef");
+        succeeds(stage.backup(&component("TestFiles"), &[]));
+        assert!(!stage.is_there("spit/partial.txt"));
+        stage.write("data/partial.txt", "................");
+        succeeds(stage.restore(&component("TestFiles"), &[]));
+        assert_eq!(stage.read("data/partial.txt"), "01234.....abc...");
+        writer.finds_nothing_wrong();
+    };
+
     types_of_backup_need_their_files: "requestor-role-in-backing-up-complex-stores",
         "fullBackupRequired and logBackupRequired decide what each type of backup has" => || {
         let stage = Stage::new();

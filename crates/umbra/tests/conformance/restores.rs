@@ -145,6 +145,22 @@ crate::rows! {
         writer.finds_nothing_wrong();
     };
 
+    partial_files_go_to_new_targets_too: "working-with-new-targets-during-restore",
+        "Parts of a file go into the file at the new target" => || {
+        let stage = Stage::new();
+        let writer = stage.writer("", "<Component componentName=\"TestFiles\"><ComponentFile \
+            path=\"VOLUME/data\" filespec=\"*\"/><PartialFile path=\"VOLUME/data\" filespec=\"p\" \
+            ranges=\"2:3\"/></Component>");
+        stage.write("data/p", "0123456789");
+        succeeds(stage.backup(&component("TestFiles"), &[]));
+        stage.write("data/p", "----------");
+        stage.write("new/p", "..........");
+        succeeds(stage.restore(&to_new(&stage), &[]));
+        assert_eq!(stage.read("new/p"), "..234.....");
+        assert_eq!(stage.read("data/p"), "----------");
+        writer.finds_nothing_wrong();
+    };
+
     new_targets_need_support: "working-with-new-targets-during-restore",
         "supportsNewTarget=\"no\": AddNewTarget is refused with VSS_E_NOT_SUPPORTED" => || {
         let stage = Stage::new();

@@ -1,6 +1,9 @@
 //! What becomes of the set, the session, and several writers.
 
-use crate::stage::{DATA, Stage, component, fails, succeeds};
+use crate::{
+    stage::{DATA, Stage, component, fails, succeeds},
+    support::Running,
+};
 use umbra_testbed::Format;
 
 crate::rows! {
@@ -104,6 +107,26 @@ crate::rows! {
         succeeds(stage.backup(&component("TestFiles"), &[]));
         assert_eq!(first.finds_nothing_wrong().times("Freeze"), 1);
         assert_eq!(second.finds_nothing_wrong().times("Freeze"), 0);
+    };
+
+    requesters_wait_for_each_other: "overview-of-pre-backup-tasks",
+        "Two backups at once: one set after the other, both succeed" => || {
+        let stage = Stage::new();
+        let writer = stage.writer("", DATA);
+        stage.write("data/a", "one");
+        let file = stage.selection(&component("TestFiles"));
+        let file = file.to_str().unwrap();
+        let start = |name: &str| {
+            let folder = stage.outside(name);
+            let line = ["betest", "-B", "-X", file, "-D", &folder];
+            Running::start(stage.umbra.command(line))
+        };
+        let both = ["first", "second"].map(start);
+        for backup in both {
+            succeeds(backup.end());
+        }
+        assert!(stage.has("first", "data/a") && stage.has("second", "data/a"));
+        assert_eq!(writer.finds_nothing_wrong().times("Freeze"), 2);
     };
 
     components_on_several_volumes: "overview-of-pre-backup-tasks",

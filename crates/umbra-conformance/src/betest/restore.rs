@@ -113,6 +113,7 @@ impl Restore<'_> {
             let components = writer.components.iter();
             components.map(move |component| (writer, component))
         });
+        self.say_missing(&document);
         let mut selected = Vec::new();
         let mut refused = None;
         let configured = self.options.configuration.as_ref();
@@ -149,6 +150,28 @@ impl Restore<'_> {
             (false, refused) => {
                 refused.into_iter().for_each(|one| self.said.failure(one));
                 Ok(selected)
+            }
+        }
+    }
+
+    /// Says what the file names and the backup has not.
+    fn say_missing(&self, document: &BackupComponentsDocument) {
+        let configured = self.options.configuration.iter();
+        for wanted in configured.flat_map(|configuration| &configuration.components) {
+            let mut writers = document.writers.iter();
+            let is_there = writers.any(|writer| {
+                let mut components = writer.components.iter();
+                writer.writer_id == wanted.writer
+                    && components.any(|one| one.full_path() == wanted.path)
+            });
+            if !is_there {
+                self.said.failure(VssError::new(
+                    VssCode::ObjectNotFound,
+                    format!(
+                        "the component {:?} of the writer {} was not chosen for this backup",
+                        wanted.path, wanted.writer
+                    ),
+                ));
             }
         }
     }

@@ -111,7 +111,8 @@ impl State {
             None => Ok(()),
             Some(failure) => {
                 let code = failure.kind.code();
-                self.report.event(format_args!("  fails with {code}"));
+                self.report
+                    .planned_failure(format_args!("fails at {event} with {code}, as configured"));
                 Err(failure)
             }
         }

@@ -470,8 +470,20 @@ async fn fails_where_it_is_told_to() {
         };
         let failure = failure.unwrap_err();
         assert_eq!(failure.kind, WriterFailureKind::NonRetryable, "{event}");
-        assert!(stage.said("fails with VSS_E_WRITERERROR_NONRETRYABLE"));
+        assert!(stage.said("with VSS_E_WRITERERROR_NONRETRYABLE, as configured"));
     }
+}
+
+#[tokio::test]
+async fn volumes_that_are_not_in_the_set_are_noticed() {
+    let stage = Stage::new("", DATA);
+    let event = SetEvent {
+        volumes: Vec::new(),
+        ..stage.event(WriterEvent::PrepareForSnapshot)
+    };
+    stage.writer.prepare_for_snapshot(&event).await.unwrap();
+    assert_eq!(stage.writer.wrongs(), 1);
+    assert!(stage.said("is on no volume of the shadow copy set"));
 }
 
 #[tokio::test]

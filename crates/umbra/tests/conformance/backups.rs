@@ -149,6 +149,20 @@ crate::rows! {
         writer.finds_nothing_wrong();
     };
 
+    writers_hear_that_the_backup_failed: "overview-of-backup-termination",
+        "SetBackupSucceeded: a backup that could not be written is told as failed" => || {
+        let stage = Stage::new();
+        let writer = stage.writer("", DATA);
+        stage.write("data/a.txt", "one");
+        let file = stage.file("no folder", "");
+        let line = ["--backup", "-D", file.to_str().unwrap()];
+        let outcome = stage.betest(&component("TestFiles"), &line);
+        assert!(!outcome.status.success(), "{outcome:#?}");
+        assert!(outcome.stderr.contains("the folder of the backup"), "{outcome:#?}");
+        let end = writer.finds_nothing_wrong();
+        assert!(end.has("the backup Failed"), "{end:#?}");
+    };
+
     everything_is_chosen_without_a_file: "betest-tool",
         "Without /X and /C: every component on volumes that can be copied" => || {
         let stage = Stage::new();

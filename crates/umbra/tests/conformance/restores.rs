@@ -188,6 +188,18 @@ crate::rows! {
         writer.finds_nothing_wrong();
     };
 
+    what_was_not_backed_up_is_told: "overview-of-preparing-for-restore",
+        "A component that is not in the backup is an error, and the others are restored" => || {
+        let stage = Stage::new();
+        let writer = stage.writer("deleteFiles=\"yes\"", DATA);
+        stage.write("data/a", "one");
+        succeeds(stage.backup(&component("TestFiles"), &[]));
+        let more = component("TestFiles") + &component("Others");
+        fails(stage.restore(&more, &[]), 101, &["\"Others\"", "was not chosen for this backup"]);
+        assert!(stage.is_there("data/a"));
+        writer.finds_nothing_wrong();
+    };
+
     subcomponents_come_back: "working-with-selectability-for-restore-and-subcomponents",
         "What came with a component in the backup comes back with it" => || {
         let (stage, writer) = family();

@@ -245,4 +245,19 @@ crate::rows! {
         fails(backup.end(), 105, &["VSS_E_WRITER_NOT_RESPONDING"]);
         assert_eq!(stage.sets(), 0);
     };
+
+    a_writer_stands_still: "event-and-error-handling-under-vss",
+        "A writer that is stopped before Freeze: VSS_E_WRITER_NOT_RESPONDING, and no wait" => || {
+        let stage = Stage::with("set::Freeze=sleep(3000)");
+        let mut writer = stage.writer("", DATA);
+        stage.write("data/a", "one");
+        let file = stage.selection(&component("TestFiles"));
+        let line = ["betest", "/B", "/X", file.to_str().unwrap()];
+        let backup = Running::start(stage.umbra.command(line));
+        eventually("the writer prepares", || writer.has_said("PrepareForSnapshot"));
+        writer.signal(Signal::STOP);
+        fails(backup.end(), 105, &["VSS_E_WRITER_NOT_RESPONDING"]);
+        assert_eq!(stage.sets(), 0);
+        writer.kill();
+    };
 }

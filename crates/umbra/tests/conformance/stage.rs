@@ -243,10 +243,13 @@ impl TestWriter {
         said.iter().any(|line| line.contains(words))
     }
 
+    pub fn signal(&mut self, signal: Signal) {
+        self.running.as_mut().unwrap().signal(signal);
+    }
+
     /// Kills it.
     pub fn kill(mut self) {
-        self.running.as_mut().unwrap().signal(Signal::KILL);
-        drop(self);
+        self.signal(Signal::KILL);
     }
 
     /// Ends it with Ctrl-C, whatever it found.

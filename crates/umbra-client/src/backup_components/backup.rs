@@ -175,7 +175,7 @@ impl BackupComponents {
 
     /// Tells the writers that the files were copied (`BackupComplete`), each with how
     /// the backup of its components ended
-    /// ([`BackupComponent::set_backup_succeeded`]). Whether it fails or not, the
+    /// ([`super::BackupComponent::set_backup_succeeded`]). Whether it fails or not, the
     /// backup is over.
     ///
     /// # Errors

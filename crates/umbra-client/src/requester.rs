@@ -2,7 +2,6 @@
 
 use crate::{
     BackupOutcome, Connection, Progress, RestoreReport, Surfaced, WriterReport, WriterSelection,
-    reports::all,
 };
 use std::path::Path;
 use tokio::{sync::broadcast, task::JoinHandle};
@@ -121,8 +120,7 @@ impl Requester {
         let request = v1::GatherWriterMetadataRequest {
             session_id: self.session.to_string(),
         };
-        let writers = call!(self.gather_writer_metadata(request))?.writers;
-        off_loop(move || all(writers)).await
+        every(call!(self.gather_writer_metadata(request))?).await
     }
 
     /// Which writers take part; all with data on the volumes without it.
@@ -180,8 +178,7 @@ impl Requester {
         let request = v1::GatherWriterStatusRequest {
             session_id: self.session.to_string(),
         };
-        let writers = call!(self.gather_writer_status(request))?.writers;
-        off_loop(move || all(writers)).await
+        every(call!(self.gather_writer_status(request))?).await
     }
 
     /// `PrepareForBackup` of every component on the volumes of the set: tells the
@@ -371,6 +368,20 @@ impl Requester {
     }
 }
 
+async fn every(mut reports: Streaming<v1::WriterReport>) -> VssResult<Vec<WriterReport>> {
+    let mut all = Vec::new();
+    let mut next = async || {
+        reports
+            .message()
+            .await
+            .map_err(|status| from_status(&status))
+    };
+    while let Some(report) = next().await? {
+        all.push(report.try_into()?);
+    }
+    Ok(all)
+}
+
 async fn to_wire(document: &BackupComponentsDocument) -> VssResult<Vec<u8>> {
     let document = document.clone();
     off_loop(move || document.to_xml().map(String::into_bytes)).await
@@ -380,8 +391,8 @@ async fn from_wire(document: Vec<u8>) -> VssResult<BackupComponentsDocument> {
     off_loop(move || BackupComponentsDocument::from_xml(&document)).await
 }
 
-/// Works where nobody waits for the event loop: what a thousand writers say may
-/// take longer than the service waits for a sign of life.
+/// Works where nobody waits for the event loop: a large document takes longer than
+/// the service waits for a sign of life.
 async fn off_loop<T: Send + 'static>(
     work: impl FnOnce() -> VssResult<T> + Send + 'static,
 ) -> VssResult<T> {

@@ -9,11 +9,6 @@
 //! Invariant: it deletes only files of its own components, and only when its
 //! configuration says so.
 
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")
-)]
-
 pub mod betest;
 pub mod configuration;
 pub mod test_writer;

@@ -511,4 +511,63 @@ proptest! {
             prop_assert_eq!(taken(&rules, &path, ViewKind::ShadowCopy), expected, "{}", path);
         }
     }
+
+    /// The same with alternate paths: every file is found where the set that decides has
+    /// it, under the path that it belongs to, and no path comes from two places.
+    #[test]
+    fn alternate_paths_agree_with_looking_at_every_set(
+        sets in prop::collection::vec((any_set(), prop::option::of("/[ab](/[ab])?")), 0..6),
+        excluded in prop::collection::vec(any_set(), 0..2),
+        files in prop::collection::btree_set(prop::collection::vec("[ab]{1,2}", 1..5), 1..12),
+    ) {
+        let sets: Vec<FileSet> = sets
+            .into_iter()
+            .map(|(set, alternate)| FileSet {
+                alternate_path: alternate.map(PathBuf::from),
+                backup_type: Flags::ALL_BACKUP_REQUIRED,
+                ..set
+            })
+            .collect();
+        let means = |set: &FileSet, base: &Path, path: &Path| {
+            let (folder, name) = (path.parent()?, path.file_name()?);
+            let inside = folder.strip_prefix(base).ok()?;
+            let deep_enough = set.recursion == Recursion::Tree || inside == Path::new("");
+            let specification = FileSpecification::new(&set.specification, PathStyle::Linux);
+            let fits = deep_enough && specification.matches(name.as_encoded_bytes());
+            fits.then(|| set.path.join(inside).join(name))
+        };
+        let decides = |original: &Path| {
+            let covering = || sets.iter().enumerate()
+                .filter(|(_, set)| means(set, &set.path, original).is_some());
+            let alternate = covering().find(|(_, set)| set.alternate_path.is_some());
+            alternate.or(covering().next()).map(|(number, _)| number)
+        };
+        let metadata = WriterMetadata { excluded: excluded.clone(), ..metadata() };
+        let rules = backup(&metadata, &group(sets.clone()), &chosen(), BackupType::Full);
+        let mut all = std::collections::HashSet::new();
+        for parts in files {
+            let path = PathBuf::from(format!("/{}", parts.join("/")));
+            let expected: std::collections::BTreeSet<PathBuf> = sets.iter().enumerate()
+                .filter_map(|(number, set)| {
+                    let base = set.alternate_path.as_ref().unwrap_or(&set.path);
+                    let original = means(set, base, &path)?;
+                    let out = excluded.iter().any(|set| means(set, &set.path, &original).is_some());
+                    (decides(&original) == Some(number) && !out).then_some(original)
+                })
+                .collect();
+            let (folder, name) = (path.parent().unwrap(), path.file_name().unwrap());
+            let mut chosen = Vec::new();
+            let place = rules.place(folder);
+            let view = ViewKind::ShadowCopy;
+            rules.files(&place, folder, name.as_encoded_bytes(), view, &mut chosen);
+            let found: Vec<PathBuf> = chosen.iter()
+                .map(|file| file.original.clone().unwrap_or_else(|| path.clone()))
+                .collect();
+            prop_assert!(found.is_empty() || rules.is_searched(&place));
+            prop_assert!(found.iter().all(|original| all.insert(original.clone())));
+            let once: std::collections::BTreeSet<PathBuf> = found.iter().cloned().collect();
+            prop_assert_eq!(once.len(), found.len());
+            prop_assert_eq!(once, expected, "{:?}", path);
+        }
+    }
 }

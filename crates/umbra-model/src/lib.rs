@@ -33,9 +33,9 @@ pub use kind::{
     WriterRestore,
 };
 pub use management::{
-    ByteCount, DeltaBitmap, DiffAreaProperties, DiffVolumeProperties, ManagementObject,
-    ManagementObjectType, MaximumSpace, ProtectionFault, ProtectionLevel, ProviderCapabilities,
-    ProviderType, SnapshotCompatibility, SnapshotPriority, VolumeProperties, VolumeProtection,
+    ByteCount, DeltaBitmap, DiffAreaProperties, DiffVolumeProperties, ManagementObjectType,
+    MaximumSpace, ProtectionFault, ProtectionLevel, ProviderCapabilities, ProviderType,
+    SnapshotCompatibility, SnapshotPriority, VolumeProperties, VolumeProtection,
 };
 pub use path_text::{bytes_to_text, path_to_text, text_to_bytes, text_to_path};
 pub use set::{

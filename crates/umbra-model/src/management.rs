@@ -189,28 +189,6 @@ pub struct DiffAreaProperties {
     pub used: ByteCount,
 }
 
-/// An object of the management (`VSS_MGMT_OBJECT_PROP`).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum ManagementObject {
-    /// A volume.
-    Volume(VolumeProperties),
-    /// A volume that can have diff areas on it.
-    DiffVolume(DiffVolumeProperties),
-    /// A diff area.
-    DiffArea(DiffAreaProperties),
-}
-
-impl ManagementObject {
-    /// What it is.
-    pub fn object_type(&self) -> ManagementObjectType {
-        match self {
-            Self::Volume(_) => ManagementObjectType::Volume,
-            Self::DiffVolume(_) => ManagementObjectType::DiffVolume,
-            Self::DiffArea(_) => ManagementObjectType::DiffArea,
-        }
-    }
-}
-
 /// How a volume with shadow copies is protected (`VSS_VOLUME_PROTECTION_INFO`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct VolumeProtection {

@@ -6,7 +6,7 @@ use crate::{
     sessions::{SessionStream, Sessions},
 };
 use std::sync::Arc;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, codegen::BoxStream};
 use umbra_documents::BackupComponentsDocument;
 use umbra_model::{Context, VssCode, VssError, VssResult};
 use umbra_protocol::{fields, to_status, v1};
@@ -44,6 +44,8 @@ impl RequesterInterface {
 #[tonic::async_trait]
 impl requester_server::Requester for RequesterInterface {
     type OpenSessionStream = SessionStream;
+    type GatherWriterMetadataStream = BoxStream<v1::WriterReport>;
+    type GatherWriterStatusStream = BoxStream<v1::WriterReport>;
 
     async fn open_session(
         &self,
@@ -77,16 +79,11 @@ impl requester_server::Requester for RequesterInterface {
     async fn gather_writer_metadata(
         &self,
         request: Request<v1::GatherWriterMetadataRequest>,
-    ) -> Result<Response<v1::GatherWriterMetadataResponse>, Status> {
+    ) -> Result<Response<Self::GatherWriterMetadataStream>, Status> {
         self.call(
             request,
             |request| &request.session_id,
-            |session, _| async move {
-                let writers = session.gather_writer_metadata().await?;
-                Ok(v1::GatherWriterMetadataResponse {
-                    writers: writer_reports(writers).await?,
-                })
-            },
+            |session, _| async move { Ok(one_by_one(session.gather_writer_metadata().await?)) },
         )
         .await
     }
@@ -237,16 +234,11 @@ impl requester_server::Requester for RequesterInterface {
     async fn gather_writer_status(
         &self,
         request: Request<v1::GatherWriterStatusRequest>,
-    ) -> Result<Response<v1::GatherWriterStatusResponse>, Status> {
+    ) -> Result<Response<Self::GatherWriterStatusStream>, Status> {
         self.call(
             request,
             |request| &request.session_id,
-            |session, _| async move {
-                let writers = session.gather_writer_status().await?;
-                Ok(v1::GatherWriterStatusResponse {
-                    writers: writer_reports(writers).await?,
-                })
-            },
+            |session, _| async move { Ok(one_by_one(session.gather_writer_status().await?)) },
         )
         .await
     }
@@ -339,8 +331,11 @@ async fn restored(document: Vec<u8>) -> VssResult<BackupComponentsDocument> {
     fields::required("RestoreRequest.document", from_wire(document).await?)
 }
 
-async fn writer_reports(reports: Vec<WriterReport>) -> VssResult<Vec<v1::WriterReport>> {
-    off_loop(move || Ok(reports.into_iter().map(writer_report).collect())).await
+/// A thousand writers in one message would keep both ends from pings for longer
+/// than they wait for one.
+fn one_by_one(reports: Vec<WriterReport>) -> BoxStream<v1::WriterReport> {
+    let reports = reports.into_iter().map(writer_report).map(Ok);
+    Box::pin(tokio_stream::iter(reports))
 }
 
 /// A document, where one is kept.
@@ -358,8 +353,8 @@ async fn to_wire(document: Option<BackupComponentsDocument>) -> VssResult<Vec<u8
     }
 }
 
-/// Works where nobody waits for the event loop: what a thousand writers say takes
-/// a while.
+/// Works where nobody waits for the event loop: a large document takes longer than
+/// the other end waits for a sign of life.
 async fn off_loop<T: Send + 'static>(
     work: impl FnOnce() -> VssResult<T> + Send + 'static,
 ) -> VssResult<T> {

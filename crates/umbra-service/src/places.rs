@@ -5,8 +5,8 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
-use umbra_documents::{Component, Recursion};
-use umbra_model::{BackupType, FileSpecBackupType, Volume, VolumeId, VssCode, VssResult};
+use umbra_documents::{Component, ReadFrom, Recursion};
+use umbra_model::{BackupType, Volume, VolumeId, VssCode, VssResult};
 use umbra_volume::{VolumeListing, Volumes};
 
 /// Where the files of a component are. What is elsewhere comes with a path and
@@ -63,7 +63,7 @@ impl<'a> Map<'a> {
         for files in component.file_sets() {
             let mut path = &files.path;
             if let Some(backup) = self.backup {
-                if !files.backup_type.contains(from_copy(backup)) {
+                if files.read_from(backup) != ReadFrom::ShadowCopy {
                     continue;
                 }
                 path = files.alternate_path.as_ref().unwrap_or(path);
@@ -162,18 +162,5 @@ impl<'a> Map<'a> {
 
     fn has(&self, id: &VolumeId) -> bool {
         self.set.iter().any(|volume| volume.id == *id)
-    }
-}
-
-/// The flag of a file set that such a backup needs from the copies
-/// (`VSS_FILE_SPEC_BACKUP_TYPE`).
-fn from_copy(backup: BackupType) -> FileSpecBackupType {
-    match backup {
-        BackupType::Incremental => FileSpecBackupType::INCREMENTAL_SNAPSHOT_REQUIRED,
-        BackupType::Differential => FileSpecBackupType::DIFFERENTIAL_SNAPSHOT_REQUIRED,
-        BackupType::Log => FileSpecBackupType::LOG_SNAPSHOT_REQUIRED,
-        BackupType::Undefined | BackupType::Full | BackupType::Copy | BackupType::Other => {
-            FileSpecBackupType::FULL_SNAPSHOT_REQUIRED
-        }
     }
 }

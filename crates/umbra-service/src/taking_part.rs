@@ -89,7 +89,8 @@ pub(crate) struct TakesPart {
     pub(crate) part: Option<usize>,
     /// The components that are in the set, by full path.
     pub(crate) components: Vec<String>,
-    /// Those that lie wholly on the volumes of the set.
+    /// Those that lie wholly on the volumes of the set; none where the writer does
+    /// nothing to its data.
     pub(crate) vouches_for: Vec<String>,
 }
 
@@ -301,7 +302,7 @@ pub(crate) fn assess(
                 level: metadata.level,
                 part: chosen.map(|chosen| chosen.part),
                 components: found.in_set,
-                vouches_for: found.whole,
+                vouches_for: if vouches { found.whole } else { Vec::new() },
             });
         }
     }

@@ -325,7 +325,8 @@ mod tests {
         let folder = bed.folder().to_owned();
         drop(bed);
         assert!(!folder.exists(), "{folder:?} is still there");
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let mounts = std::fs::read("/proc/self/mountinfo").unwrap();
+        let mounts = String::from_utf8_lossy(&mounts);
         assert!(!mounts.contains(disk.mount.to_str().unwrap()));
         let loops = run("losetup", ["-l", "-n", "-O", "BACK-FILE"]);
         assert!(!loops.contains(disk.image.to_str().unwrap()));

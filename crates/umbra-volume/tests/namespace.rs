@@ -120,7 +120,8 @@ fn a_copy_is_at_the_usual_path_and_only_for_the_command() {
         "mount",
         [OsStr::new("--make-shared"), live.mount.as_os_str()],
     );
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mounts =
+        String::from_utf8_lossy(&std::fs::read("/proc/self/mountinfo").unwrap()).into_owned();
     let script = r#"cat "$1/which"; touch "$1/x" 2>/dev/null || echo " read-only";
                     findmnt -n -o OPTIONS --target "$1" | tail -n 1
                     mount -t tmpfs view "$1""#;
@@ -134,7 +135,8 @@ fn a_copy_is_at_the_usual_path_and_only_for_the_command() {
         std::fs::read_to_string(live.mount.join("which")).unwrap(),
         "live"
     );
-    let after = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let after =
+        String::from_utf8_lossy(&std::fs::read("/proc/self/mountinfo").unwrap()).into_owned();
     let here = |table: &str| {
         table
             .lines()

@@ -174,6 +174,8 @@ fn an_express_writer_neither_raises_nor_lowers_what_a_set_promises() {
         reason,
         "Wiki only says where the data is and does nothing to it"
     );
+    let vouching = set["writers"].as_array().unwrap();
+    assert!(vouching.is_empty(), "it vouches for nothing: {set:#}");
 
     let database = volume.join("notes.db");
     rusqlite::Connection::open(&database)
@@ -191,6 +193,11 @@ fn an_express_writer_neither_raises_nor_lowers_what_a_set_promises() {
         reason.ends_with("the files of Wiki are as the instant found them"),
         "{reason}"
     );
+    // Nothing would have been done to its data.
+    let without = ["--json", "--exclude-writer", "Wiki"].map(AsRef::as_ref);
+    let arguments = [&["create".as_ref(), volume.as_os_str()][..], &without].concat();
+    let set = umbra.json(arguments);
+    assert_eq!(set["consistency"], "application", "{set:#}");
     umbra.ok(["delete", "--all", "--yes"]);
 }
 

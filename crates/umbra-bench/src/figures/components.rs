@@ -152,20 +152,21 @@ pub async fn choose(socket: &Path) -> Result<()> {
     let begun = Instant::now();
     let xml = backup.save_as_xml().await?;
     let save = begun.elapsed();
+    drop(gathered);
+    backup.close().await?;
 
     let restore = BackupComponents::open(&connection, "umbra-bench").await?;
     let begun = Instant::now();
     restore.initialize_for_restore(xml.as_bytes()).await?;
     let load = begun.elapsed();
-    if restore.document() != backup.document() {
+    if restore.save_as_xml().await? != xml {
         bail!("what was loaded is not what was saved");
     }
     for took in [gather, select, save, load] {
         print!("{} ", took.as_nanos());
     }
     println!("{components} {} {}", xml.len(), peak_memory("self")?);
-    restore.close().await?;
-    Ok(backup.close().await?)
+    Ok(restore.close().await?)
 }
 
 /// The writers' process.

@@ -125,7 +125,7 @@ impl BackupComponents {
         self.run(
             call,
             |session| async move {
-                let document = session.state().components.document().clone();
+                let document = session.state().components.shared();
                 match session.requester.prepare_for_backup_of(&document).await {
                     Ok(document) => indexed(document).await.map(Ok),
                     Err(error) => Ok(Err(Failed::at(&session, error).await)),
@@ -175,7 +175,7 @@ impl BackupComponents {
 
     /// Tells the writers that the files were copied (`BackupComplete`), each with how
     /// the backup of its components ended
-    /// ([`BackupComponent::set_backup_succeeded`]). Whether it fails or not, the
+    /// ([`super::BackupComponent::set_backup_succeeded`]). Whether it fails or not, the
     /// backup is over.
     ///
     /// # Errors
@@ -191,7 +191,7 @@ impl BackupComponents {
                     requester.backup_complete(BackupOutcome::Succeeded).await?;
                     return Ok(None);
                 }
-                let document = session.state().components.document().clone();
+                let document = session.state().components.shared();
                 let document = requester.backup_complete_of(&document).await?;
                 indexed(document).await.map(Some)
             },

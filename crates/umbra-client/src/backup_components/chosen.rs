@@ -2,7 +2,10 @@
 //! a hundred thousand of them as for ten.
 
 use super::ComponentAddress;
-use std::collections::{HashMap, hash_map::Entry};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 use umbra_documents::{
     BackupComponentsDocument, ChosenComponent, Component, SelectionError, WriterComponents,
     WriterMetadata, canonical_path,
@@ -12,7 +15,8 @@ use umbra_model::{BackupSchema, WriterId, WriterInstanceId};
 /// A document and where its components stand.
 #[derive(Debug, Default)]
 pub(super) struct ChosenComponents {
-    document: BackupComponentsDocument,
+    /// Shared with a call that sends or writes it, which lets nobody change it.
+    document: Arc<BackupComponentsDocument>,
     /// Of each class, the places of its instances.
     classes: HashMap<WriterId, Vec<usize>>,
     /// Of each writer, its components by canonical full path. Where two have the
@@ -36,7 +40,7 @@ impl ChosenComponents {
         }
         let paths = document.writers.iter().map(paths_of).collect();
         Self {
-            document,
+            document: Arc::new(document),
             classes,
             paths,
         }
@@ -46,10 +50,15 @@ impl ChosenComponents {
         &self.document
     }
 
+    /// The document as it is now, without a copy.
+    pub(super) fn shared(&self) -> Arc<BackupComponentsDocument> {
+        Arc::clone(&self.document)
+    }
+
     /// To change what is said of the backup as a whole; writers and components stay
     /// where they are.
     pub(super) fn document_mut(&mut self) -> &mut BackupComponentsDocument {
-        &mut self.document
+        Arc::make_mut(&mut self.document)
     }
 
     pub(super) fn writer(&self, place: usize) -> &WriterComponents {
@@ -61,7 +70,7 @@ impl ChosenComponents {
     }
 
     pub(super) fn component_mut(&mut self, place: Place) -> &mut ChosenComponent {
-        &mut self.document.writers[place.writer].components[place.component]
+        &mut self.document_mut().writers[place.writer].components[place.component]
     }
 
     /// Whether the same components of the same writers stand in both, whatever is
@@ -147,7 +156,7 @@ impl ChosenComponents {
         instance: WriterInstanceId,
         schema: BackupSchema,
     ) -> Place {
-        let from = &mut self.document.writers[place.writer];
+        let from = &mut Arc::make_mut(&mut self.document).writers[place.writer];
         if from.instance_id == instance {
             return place;
         }
@@ -171,7 +180,7 @@ impl ChosenComponents {
         if others.any(|other| self.document.writers[*other].instance_id == instance) {
             return self.move_to(place, instance, schema);
         }
-        self.document.writers[place.writer].instance_id = instance;
+        self.document_mut().writers[place.writer].instance_id = instance;
         place
     }
 
@@ -191,7 +200,7 @@ impl ChosenComponents {
         }
         let mut writer = WriterComponents::new(class, instance);
         writer.backup_schema = (schema != BackupSchema::UNDEFINED).then_some(schema);
-        self.document.writers.push(writer);
+        Arc::make_mut(&mut self.document).writers.push(writer);
         self.paths.push(HashMap::new());
         let place = self.paths.len() - 1;
         known.push(place);
@@ -199,7 +208,7 @@ impl ChosenComponents {
     }
 
     fn insert(&mut self, writer: usize, component: ChosenComponent) -> Place {
-        let components = &mut self.document.writers[writer].components;
+        let components = &mut Arc::make_mut(&mut self.document).writers[writer].components;
         let component = match self.paths[writer].entry(path_of(&component)) {
             Entry::Occupied(there) => *there.get(),
             Entry::Vacant(free) => {

@@ -133,7 +133,7 @@ impl BackupComponents {
     /// `VSS_E_INVALID_XML_DOCUMENT` where something was set that XML cannot hold.
     pub async fn save_as_xml(&self) -> VssResult<String> {
         let mut call = self.call(Call::SaveAsXML)?;
-        let document = call.state().components.document().clone();
+        let document = call.state().components.shared();
         off_loop(move || document.to_xml()).await
     }
 

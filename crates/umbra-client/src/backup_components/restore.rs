@@ -41,7 +41,7 @@ impl BackupComponents {
         self.run(
             call,
             |session| async move {
-                let document = session.state().components.document().clone();
+                let document = session.state().components.shared();
                 told(session.requester.pre_restore(&document).await?).await
             },
             |state, told| state.told(told, Phase::PreRestored),
@@ -56,7 +56,7 @@ impl BackupComponents {
         self.run(
             call,
             |session| async move {
-                let document = session.state().components.document().clone();
+                let document = session.state().components.shared();
                 told(session.requester.post_restore(&document).await?).await
             },
             |state, told| state.told(told, Phase::RestoreEnded),

@@ -8,8 +8,8 @@ use super::{
 use crate::{ProviderReport, Selection, Surfaced, VolumeReport};
 use std::path::{Component as PathPart, Path, PathBuf};
 use umbra_model::{
-    Attributes, Context, Instant, ProviderId, ShadowCopy, ShadowCopyId, ShadowCopySet, VolumeId,
-    VssCode, VssError, VssResult,
+    Attributes, Context, Instant, ProviderId, ShadowCopy, ShadowCopyId, ShadowCopySet,
+    SnapshotState, VolumeId, VssCode, VssError, VssResult,
 };
 
 /// What is known of a shadow copy (`VSS_SNAPSHOT_PROP`).
@@ -22,6 +22,9 @@ pub struct SnapshotProperties {
     /// Its attributes (`m_lSnapshotAttributes`): those of its context, and whether it is
     /// exposed.
     pub attributes: Attributes,
+    /// Where it stands (`m_eStatus`): `VSS_SS_CREATED`, since a set is seen when all of
+    /// it is there.
+    pub state: SnapshotState,
     /// The instant that it shows (`m_tsCreationTimestamp`).
     pub instant: Instant,
 }
@@ -69,6 +72,7 @@ impl BackupComponents {
             Some(SnapshotProperties {
                 copies_in_set: set.copies.len(),
                 attributes: Attributes::from_bits(set.context).with(exposed),
+                state: SnapshotState::Created,
                 instant: set.instant,
                 copy,
             })

@@ -43,6 +43,7 @@ async fn what_requester_and_writer_leave_each_other_arrives() {
     assert_eq!(document, backup.document());
     assert_eq!(document.snapshot_set_id, Some(set.id));
     assert_eq!(document.writers, backup.writer_components());
+    assert_eq!(served.service.status().sessions[0].id, backup.session_id());
     within(backup.close()).await.unwrap();
     assert_eq!(
         archive.found(),

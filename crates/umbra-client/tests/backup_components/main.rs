@@ -9,6 +9,7 @@
 mod archive;
 mod backup;
 mod calls;
+mod many;
 #[path = "../../../umbra-server/tests/parts/mod.rs"]
 mod parts;
 mod restore;

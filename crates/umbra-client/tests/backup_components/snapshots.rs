@@ -6,7 +6,9 @@ use crate::{
 };
 use std::path::Path;
 use umbra_client::{BackupComponents, Selection};
-use umbra_model::{Attributes, Context, ProviderId, SetId, ShadowCopyId, VssCode, VssResult};
+use umbra_model::{
+    Attributes, Context, ProviderId, SetId, ShadowCopyId, SnapshotState, VssCode, VssResult,
+};
 
 async fn in_context(served: &Served, context: Context) -> BackupComponents {
     let backup = open(served).await;
@@ -35,6 +37,7 @@ async fn a_session_sees_the_copies_of_its_context() {
     let copy = make(&maker).await;
     let properties = maker.snapshot_properties(copy).await.unwrap();
     assert_eq!(properties.copies_in_set, 1);
+    assert_eq!(properties.state, SnapshotState::Created);
     assert!(properties.attributes.contains(Attributes::PERSISTENT));
     assert!(!properties.attributes.contains(Attributes::EXPOSED_LOCALLY));
     assert!(maker.surface(copy).await.unwrap().device.is_some());

@@ -112,6 +112,9 @@ impl Backup<'_> {
         self.said
             .result(format_args!("set {}: {volumes:?}", set.id));
         let copied = self.copy_all(task, &set, &chosen, last_backup).await;
+        if copied.is_err() {
+            self.say_failed(&chosen)?;
+        }
         let saved = self.save_document().await;
         let told = self.complete().await;
         copied.and(saved).and(told)
@@ -275,6 +278,17 @@ impl Backup<'_> {
             }
         }
         first
+    }
+
+    /// Of components about which nothing was said yet: their backup failed.
+    fn say_failed(&self, chosen: &[Chosen]) -> VssResult<()> {
+        for one in chosen {
+            let component = self.session.component(&one.address)?;
+            if component.get()?.backup_succeeded.is_none() {
+                component.set_backup_succeeded(BackupOutcome::Failed)?;
+            }
+        }
+        Ok(())
     }
 
     /// The writers' metadata is kept with the backup: a restore needs it ("Overview of

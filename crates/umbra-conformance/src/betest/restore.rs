@@ -67,12 +67,26 @@ impl Restore<'_> {
         let selected = self.select()?;
         let failures = session.pre_restore().await?;
         self.said.writer_status(session).await;
+        self.say_messages(|one| one.pre_restore_failure.as_ref());
         self.said.writer_failures(failures)?;
         let put_back = self.put_back_all(&trees, &selected).await;
         // The writers must hear of the end, whatever it was.
         let failures = session.post_restore().await?;
         self.said.writer_status(session).await;
+        self.say_messages(|one| one.post_restore_failure.as_ref());
         put_back.and(self.said.writer_failures(failures))
+    }
+
+    /// Says what writers left at components that they failed with.
+    fn say_messages(&self, message: impl Fn(&ChosenComponent) -> Option<&String>) {
+        let writers = self.session.writer_components();
+        for component in writers.iter().flat_map(|writer| &writer.components) {
+            if let Some(message) = message(component) {
+                let path = component.full_path();
+                self.said
+                    .result(format_args!("component {path}: {message}"));
+            }
+        }
     }
 
     /// The writers' metadata of the time of the backup, where the backup has it.
@@ -99,6 +113,7 @@ impl Restore<'_> {
             let components = writer.components.iter();
             components.map(move |component| (writer, component))
         });
+        self.say_missing(&document);
         let mut selected = Vec::new();
         let mut refused = None;
         let configured = self.options.configuration.as_ref();
@@ -135,6 +150,28 @@ impl Restore<'_> {
             (false, refused) => {
                 refused.into_iter().for_each(|one| self.said.failure(one));
                 Ok(selected)
+            }
+        }
+    }
+
+    /// Says what the file names and the backup has not.
+    fn say_missing(&self, document: &BackupComponentsDocument) {
+        let configured = self.options.configuration.iter();
+        for wanted in configured.flat_map(|configuration| &configuration.components) {
+            let mut writers = document.writers.iter();
+            let is_there = writers.any(|writer| {
+                let mut components = writer.components.iter();
+                writer.writer_id == wanted.writer
+                    && components.any(|one| one.full_path() == wanted.path)
+            });
+            if !is_there {
+                self.said.failure(VssError::new(
+                    VssCode::ObjectNotFound,
+                    format!(
+                        "the component {:?} of the writer {} was not chosen for this backup",
+                        wanted.path, wanted.writer
+                    ),
+                ));
             }
         }
     }

@@ -21,8 +21,8 @@ use std::{
 use umbra_documents::{WriterIdentity, WriterMetadata, path_to_text};
 use umbra_model::{BackupType, SetId, VssError};
 use umbra_writer::{
-    BackupOutcome, EventComponent, RestoreEvent, SetEvent, WriterEvent, WriterFailure,
-    WriterFailureKind,
+    BackupOutcome, EventComponent, EventComponents, RestoreEvent, SetEvent, WriterEvent,
+    WriterFailure, WriterFailureKind,
 };
 
 /// What the metadata that the writer keeps with a backup begins with; the id of
@@ -74,6 +74,32 @@ impl State {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Says that an event came, and fails where it has to. Why stands at the chosen
+    /// components too, as far as the event allows it ("Writer Errors and Vetoes").
+    fn enter_with(
+        &self,
+        event: WriterEvent,
+        chosen: &EventComponents,
+    ) -> Result<(), WriterFailure> {
+        self.enter(event).inspect_err(|failure| {
+            for component in chosen.all() {
+                let message = failure.message.as_str();
+                let said = match event {
+                    WriterEvent::PrepareForBackup => {
+                        component.set_prepare_for_backup_failure(message)
+                    }
+                    WriterEvent::PostSnapshot => component.set_post_snapshot_failure(message),
+                    WriterEvent::PreRestore => component.set_pre_restore_failure(message),
+                    WriterEvent::PostRestore => component.set_post_restore_failure(message),
+                    _ => return,
+                };
+                if let Err(error) = said {
+                    self.broken_rule(&error);
+                }
+            }
+        })
+    }
+
     /// Says that an event came, and fails where it has to.
     fn enter(&self, event: WriterEvent) -> Result<(), WriterFailure> {
         self.report.event(event);
@@ -85,7 +111,8 @@ impl State {
             None => Ok(()),
             Some(failure) => {
                 let code = failure.kind.code();
-                self.report.event(format_args!("  fails with {code}"));
+                self.report
+                    .planned_failure(format_args!("fails at {event} with {code}, as configured"));
                 Err(failure)
             }
         }
@@ -110,7 +137,7 @@ impl State {
     }
 
     pub(super) fn prepare_for_backup(&self, event: &SetEvent) -> Result<(), WriterFailure> {
-        self.enter(WriterEvent::PrepareForBackup)?;
+        self.enter_with(WriterEvent::PrepareForBackup, &event.chosen)?;
         self.report.detail(format_args!(
             "{}, components: {}",
             event.backup.backup_type,
@@ -165,7 +192,7 @@ impl State {
     }
 
     pub(super) fn post_snapshot(&self, event: &SetEvent) -> Result<(), WriterFailure> {
-        self.enter(WriterEvent::PostSnapshot)?;
+        self.enter_with(WriterEvent::PostSnapshot, &event.chosen)?;
         for chosen in event.chosen.all() {
             self.tell(event, &chosen)
                 .map_err(|error| self.broken_rule(&error))?;
@@ -203,7 +230,7 @@ impl State {
     }
 
     pub(super) fn pre_restore(&self, event: &RestoreEvent) -> Result<(), WriterFailure> {
-        self.enter(WriterEvent::PreRestore)?;
+        self.enter_with(WriterEvent::PreRestore, &event.chosen)?;
         for chosen in event.chosen.all() {
             self.report.detail(chosen.get().full_path());
         }
@@ -224,7 +251,7 @@ impl State {
     }
 
     pub(super) fn post_restore(&self, event: &RestoreEvent) -> Result<(), WriterFailure> {
-        self.enter(WriterEvent::PostRestore)?;
+        self.enter_with(WriterEvent::PostRestore, &event.chosen)?;
         let memory = self.memory();
         for chosen in event.chosen.all() {
             let chosen = chosen.get();

@@ -28,6 +28,11 @@ impl Report {
         (self.print)(&format!("WRONG: {what}"));
     }
 
+    /// A failure that the writer was told to have.
+    pub(super) fn planned_failure(&self, what: impl Display) {
+        (self.print)(&what.to_string());
+    }
+
     /// A failure of the writer itself.
     pub(super) fn failure(&self, what: impl Display) {
         (self.print)(&format!("FAILED: {what}"));

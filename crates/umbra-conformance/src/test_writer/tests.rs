@@ -42,9 +42,18 @@ impl Stage {
     }
 
     fn with_method(method: &str, attributes: &str, elements: &str) -> Self {
+        Self::all("high", method, attributes, elements)
+    }
+
+    fn verbose(verbosity: &str, attributes: &str, elements: &str) -> Self {
+        let method = "method=\"RESTORE_IF_CAN_BE_REPLACED\"/>";
+        Self::all(verbosity, method, attributes, elements)
+    }
+
+    fn all(verbosity: &str, method: &str, attributes: &str, elements: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
-            "<TestWriter verbosity=\"high\" checkIncludes=\"yes\" checkExcludes=\"yes\" \
+            "<TestWriter verbosity=\"{verbosity}\" checkIncludes=\"yes\" checkExcludes=\"yes\" \
              {attributes}><RestoreMethod {method}{elements}</TestWriter>"
         )
         .replace("FOLDER", folder.path().to_str().unwrap());
@@ -461,8 +470,48 @@ async fn fails_where_it_is_told_to() {
         };
         let failure = failure.unwrap_err();
         assert_eq!(failure.kind, WriterFailureKind::NonRetryable, "{event}");
-        assert!(stage.said("fails with VSS_E_WRITERERROR_NONRETRYABLE"));
+        assert!(stage.said("with VSS_E_WRITERERROR_NONRETRYABLE, as configured"));
     }
+}
+
+#[tokio::test]
+async fn volumes_that_are_not_in_the_set_are_noticed() {
+    let stage = Stage::new("", DATA);
+    let event = SetEvent {
+        volumes: Vec::new(),
+        ..stage.event(WriterEvent::PrepareForSnapshot)
+    };
+    stage.writer.prepare_for_snapshot(&event).await.unwrap();
+    assert_eq!(stage.writer.wrongs(), 1);
+    assert!(stage.said("is on no volume of the shadow copy set"));
+}
+
+#[tokio::test]
+async fn why_it_failed_stands_at_the_components() {
+    let fail = "<FailEvent writerEvent=\"PrepareForBackup\" retryable=\"no\"/>";
+    let stage = Stage::new("", &format!("{fail}{DATA}"));
+    stage.snapshot().await.unwrap_err();
+    let message = stage.chosen.all()[0].get().prepare_for_backup_failure;
+    assert!(message.unwrap().contains("PrepareForBackup fails"));
+}
+
+#[tokio::test]
+async fn prints_as_much_as_it_is_told_to() {
+    let lines = async |verbosity: &str| {
+        let stage = Stage::verbose(verbosity, "", DATA);
+        stage.write("data/a", "one");
+        stage.snapshot().await.unwrap();
+        fs::remove_file(stage.path("data/a")).unwrap();
+        stage.restored(|_| {}).await;
+        let said = stage.said.lock().unwrap();
+        (said.len(), said.last().unwrap().clone())
+    };
+    let (low, last) = lines("low").await;
+    assert!(low == 1 && last.starts_with("WRONG: "), "{last}");
+    let (medium, _) = lines("medium").await;
+    let (high, _) = lines("high").await;
+    // Five events of the set, one of the restore, and what was wrong.
+    assert!(medium == 7 && high > medium, "{medium} {high}");
 }
 
 #[tokio::test]

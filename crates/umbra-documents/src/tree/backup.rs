@@ -4,9 +4,9 @@ use super::{
     BackupSet, ComponentAt, ComponentChoice, LeftOut, SelectionError, Standing, WriterTrees,
     dependencies::{Target, target},
 };
-use crate::{BackupComponentsDocument, Recursion, path_to_text};
+use crate::{BackupComponentsDocument, ReadFrom, Recursion, path_to_text};
 use std::{path::Path, sync::Arc};
-use umbra_model::{BackupType, FileSpecBackupType};
+use umbra_model::BackupType;
 
 /// Whether a path lies on a volume of the shadow copy set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -330,7 +330,6 @@ impl BackupSelection {
         backup: BackupType,
         mut where_lies: impl FnMut(&Path, Recursion) -> Coverage,
     ) {
-        let from_copy = snapshot_required(backup);
         for (writer, left_out) in self.writers.writers().iter().zip(&mut self.left_out) {
             for (component, reason) in writer.metadata().components.iter().zip(left_out) {
                 if reason.is_some() {
@@ -338,7 +337,7 @@ impl BackupSelection {
                 }
                 let mut sets = component.file_sets();
                 *reason = sets.find_map(|files| {
-                    if !files.backup_type.contains(from_copy) {
+                    if files.read_from(backup) != ReadFrom::ShadowCopy {
                         return None;
                     }
                     let path = files.alternate_path.as_ref().unwrap_or(&files.path);
@@ -383,19 +382,6 @@ impl Needed {
         let tree = writers.writers()[at.writer].tree();
         self.cover(at.writer, [at.component]);
         self.cover(at.writer, tree.subcomponents(at.component).iter().copied());
-    }
-}
-
-/// The flag of a file set that such a backup needs from the shadow copy
-/// (`VSS_FILE_SPEC_BACKUP_TYPE`).
-fn snapshot_required(backup: BackupType) -> FileSpecBackupType {
-    match backup {
-        BackupType::Incremental => FileSpecBackupType::INCREMENTAL_SNAPSHOT_REQUIRED,
-        BackupType::Differential => FileSpecBackupType::DIFFERENTIAL_SNAPSHOT_REQUIRED,
-        BackupType::Log => FileSpecBackupType::LOG_SNAPSHOT_REQUIRED,
-        BackupType::Undefined | BackupType::Full | BackupType::Copy | BackupType::Other => {
-            FileSpecBackupType::FULL_SNAPSHOT_REQUIRED
-        }
     }
 }
 

@@ -154,7 +154,8 @@ pub fn disturb(folder: &Path) {
 pub fn in_use(bed: &Testbed) -> (usize, usize, usize) {
     let descriptors = std::fs::read_dir("/proc/self/fd").unwrap().count();
     let folder = bed.folder().to_str().unwrap();
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mounts = std::fs::read("/proc/self/mountinfo").unwrap();
+    let mounts = String::from_utf8_lossy(&mounts);
     let mounts = mounts.lines().filter(|line| line.contains(folder)).count();
     let loops = run("losetup", ["-l", "-n", "-O", "BACK-FILE"]);
     let loops = loops

@@ -50,6 +50,7 @@ async fn only_writers_of_chosen_components_take_part() {
     let mut chosen = document(vec![part(&writer, &["db", "notes"])]);
     chosen.backup_type = Some(Term::Known(BackupType::Copy));
     chosen.partial_file_support = Some(true);
+    chosen.bootable_system_state = Some(true);
     session.choose_components(chosen).await.unwrap();
     let set = make(&session).await.unwrap();
 
@@ -58,6 +59,7 @@ async fn only_writers_of_chosen_components_take_part() {
     assert_eq!(seen.components, all);
     assert!(seen.copies.is_empty());
     assert!(seen.backup.components_selected && seen.backup.partial_files);
+    assert!(seen.backup.bootable_system_state);
     assert_eq!(seen.backup.backup_type, BackupType::Copy);
     let seen = writer.seen(WriterEvent::PostSnapshot);
     assert_eq!(seen.chosen.all().len(), 2);

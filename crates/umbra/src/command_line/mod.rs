@@ -1,16 +1,16 @@
 //! The definitions of both command lines: help, completions and man pages come
 //! from here and from nowhere else.
 
-mod express;
 mod betest;
+mod express;
 mod manual;
 
 use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
 use std::{ffi::OsString, path::PathBuf};
 use umbra_model::{SetId, ShadowCopyId};
 
-pub use express::{ExpressArguments, ExpressTask};
 pub use betest::{BackupKind, BetestArguments, with_betest_spelling};
+pub use express::{ExpressArguments, ExpressTask};
 pub use manual::write_manual;
 
 /// The command `umbra`.
@@ -399,7 +399,13 @@ mod tests {
         let mut out = Vec::new();
         print_completions(clap_complete::Shell::Bash, &mut out);
         let text = String::from_utf8(out).unwrap();
-        for task in ["exec", "volumes", "expose", "--exclude-writer", "unregister"] {
+        for task in [
+            "exec",
+            "volumes",
+            "expose",
+            "--exclude-writer",
+            "unregister",
+        ] {
             assert!(text.contains(task), "{task}");
         }
     }

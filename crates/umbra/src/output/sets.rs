@@ -6,7 +6,7 @@ use super::{
     text::{list, milliseconds, moment, path_text, plain, rfc3339, span},
 };
 use serde::Serialize;
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, os::unix::ffi::OsStrExt, path::Path};
 use umbra_model::{Context, ProviderId, ShadowCopy, ShadowCopySet};
 
 /// A set, with the names that programs may rely on.
@@ -167,19 +167,27 @@ impl ShadowCopyView {
 /// The device that a whole file system is mounted from at a place; a subvolume
 /// has none of its own.
 fn mounted_device(place: &Path) -> Option<String> {
-    let table = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let wanted = escaped(&path_text(place));
-    table.lines().rev().find_map(|line| {
-        let (fields, source) = line.split_once(" - ")?;
-        let mut fields = fields.split(' ').skip(3);
-        let (root, at) = (fields.next()?, fields.next()?);
-        (at == wanted && root == "/").then(|| source.split(' ').nth(1).map(str::to_owned))?
+    // Bytes: one path that is no UTF-8 must not hide the others.
+    let table = std::fs::read("/proc/self/mountinfo").ok()?;
+    let wanted = escaped(place);
+    table.rsplit(|byte| *byte == b'\n').find_map(|line| {
+        let mut fields = line.split(|byte| *byte == b' ');
+        let (root, at) = (fields.nth(3)?, fields.next()?);
+        let source = fields.skip_while(|field| *field != b"-").nth(2)?;
+        (at == wanted && root == b"/").then(|| String::from_utf8_lossy(source).into_owned())
     })
 }
 
 /// A path as the kernel writes it in mount tables.
-fn escaped(path: &str) -> String {
-    path.replace('\\', "\\134").replace(' ', "\\040")
+fn escaped(path: &Path) -> Vec<u8> {
+    let mut escaped = Vec::new();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\\' => escaped.extend(format!("\\{byte:03o}").bytes()),
+            _ => escaped.push(*byte),
+        }
+    }
+    escaped
 }
 
 /// The line that says what a set came to, for `umbra: …` on standard error.

@@ -3,8 +3,10 @@
 use super::test_writer::{configuration, malformed};
 use crate::{
     command_line::BetestArguments,
+    exit::ExitKind,
     failure::Failure,
     output::{plain, print_text, tell},
+    reach::is_root,
     signals::Endings,
 };
 use std::process::ExitCode;
@@ -21,6 +23,13 @@ pub(super) async fn betest(
     connection: &Connection,
     endings: &mut Endings,
 ) -> Result<ExitCode, Failure> {
+    if arguments.backup && arguments.directory.is_some() && !is_root() {
+        return Err(Failure::new(
+            ExitKind::NoPrivilege,
+            "umbra betest mounts the shadow copies that it copies files out of, and only root may \
+             mount; run it with sudo, or without a folder for the backup",
+        ));
+    }
     let options = options(arguments)?;
     let print = |line: &str| {
         // Nobody may be listening any more; the backup goes on.

@@ -90,9 +90,7 @@ async fn do_task(
 ) -> Result<ExitCode, Failure> {
     match task {
         Task::Exec(arguments) => exec::exec(arguments, reached.connection(), endings).await,
-        Task::Betest(arguments) => {
-            betest::betest(&arguments, reached.connection(), endings).await
-        }
+        Task::Betest(arguments) => betest::betest(&arguments, reached.connection(), endings).await,
         Task::Create(arguments) => create::create(&arguments, reached.connection(), endings).await,
         other => tokio::select! {
             done = do_short_task(other, root, reached) => done.map(|()| ExitCode::SUCCESS),

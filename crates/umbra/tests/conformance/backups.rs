@@ -17,7 +17,7 @@ crate::rows! {
         assert!(said.contains("restored TestFiles: 2 files"), "{said}");
         assert_eq!(stage.read("data/deep/er/b.txt"), "two");
         let said = writer.finds_nothing_wrong();
-        assert!(said.iter().any(|line| line.contains("2 of 2 files are restored")), "{said:#?}");
+        assert!(said.has("2 of 2 files are restored"), "{said:#?}");
     };
 
     a_backup_of_ext4_comes_back: "betest-tool",
@@ -86,11 +86,10 @@ crate::rows! {
         let writer = stage.writer("", DATA);
         stage.write("data/a.txt", "one");
         succeeds(stage.backup(&component("TestFiles"), &[]));
-        assert_eq!(writer.events(), [
+        assert_eq!(writer.finds_nothing_wrong().events(), [
             "Identify", "PrepareForBackup", "PrepareForSnapshot", "Freeze", "Thaw",
             "PostSnapshot", "BackupComplete", "BackupShutdown",
         ]);
-        writer.finds_nothing_wrong();
     };
 
     events_of_a_restore_are_in_order: "overview-of-processing-a-restore-under-vss",
@@ -100,9 +99,8 @@ crate::rows! {
         stage.write("data/a.txt", "one");
         succeeds(stage.backup(&component("TestFiles"), &[]));
         succeeds(stage.restore(&component("TestFiles"), &[]));
-        let events = writer.events();
-        assert_eq!(events[8..], ["Identify", "PreRestore", "PostRestore"], "{events:?}");
-        writer.finds_nothing_wrong();
+        let end = writer.finds_nothing_wrong();
+        assert_eq!(end.events()[8..], ["Identify", "PreRestore", "PostRestore"], "{end:#?}");
     };
 
     without_a_folder_nothing_is_copied: "betest-tool",
@@ -113,8 +111,7 @@ crate::rows! {
         let document = stage.outside("backup.xml");
         succeeds(stage.betest(&component("TestFiles"), &["--backup", "-S", &document]));
         assert!(stage.document("backup").contains("backupSucceeded=\"yes\""));
-        assert!(writer.has_said("the backup Succeeded"));
-        writer.finds_nothing_wrong();
+        assert!(writer.finds_nothing_wrong().has("the backup Succeeded"));
     };
 
     the_older_file_selects_components: "betest-tool",
@@ -150,6 +147,20 @@ crate::rows! {
         succeeds(run("/R"));
         assert_eq!(stage.read("data/a.txt"), "one");
         writer.finds_nothing_wrong();
+    };
+
+    writers_hear_that_the_backup_failed: "overview-of-backup-termination",
+        "SetBackupSucceeded: a backup that could not be written is told as failed" => || {
+        let stage = Stage::new();
+        let writer = stage.writer("", DATA);
+        stage.write("data/a.txt", "one");
+        let file = stage.file("no folder", "");
+        let line = ["--backup", "-D", file.to_str().unwrap()];
+        let outcome = stage.betest(&component("TestFiles"), &line);
+        assert!(!outcome.status.success(), "{outcome:#?}");
+        assert!(outcome.stderr.contains("the folder of the backup"), "{outcome:#?}");
+        let end = writer.finds_nothing_wrong();
+        assert!(end.has("the backup Failed"), "{end:#?}");
     };
 
     everything_is_chosen_without_a_file: "betest-tool",

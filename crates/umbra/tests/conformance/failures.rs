@@ -4,6 +4,7 @@ use crate::{
     stage::{DATA, Stage, TestWriter, component, fails, succeeds},
     support::{Running, eventually},
 };
+use rustix::process::Signal;
 
 /// A stage with a writer that fails at an event.
 fn failing(event: &str, attributes: &str) -> (Stage, TestWriter) {
@@ -35,7 +36,11 @@ fn fails_restore(event: &str, state: &str) -> Stage {
     fails(
         stage.restore(&component("TestFiles"), &[]),
         105,
-        &[state, "VSS_E_WRITERERROR_NONRETRYABLE"],
+        &[
+            state,
+            "VSS_E_WRITERERROR_NONRETRYABLE",
+            &format!("component TestFiles: its configuration says that {event} fails"),
+        ],
     );
     writer.finds_nothing_wrong();
     stage
@@ -120,9 +125,7 @@ crate::rows! {
             105,
             &["VSS_WS_FAILED_AT_FREEZE"],
         );
-        assert_eq!(writer.events().last().map(String::as_str), Some("BackupShutdown"));
-        assert_eq!(writer.times("Abort"), 1);
-        writer.finds_nothing_wrong();
+        assert_eq!(writer.finds_nothing_wrong().times("Abort"), 1);
     };
 
     retryable_failures_are_told_apart: "writer-errors-and-vetoes",
@@ -139,6 +142,38 @@ crate::rows! {
         writer.finds_nothing_wrong();
     };
 
+    retryable_failures_of_a_backup: "writer-errors-and-vetoes",
+        "PrepareForBackup, PrepareForSnapshot, Thaw, PostSnapshot and BackupComplete, retryable" => || {
+        for (event, state) in [
+            ("PrepareForBackup", "VSS_WS_FAILED_AT_PREPARE_BACKUP"),
+            ("PrepareForSnapshot", "VSS_WS_FAILED_AT_PREPARE_SNAPSHOT"),
+            ("Thaw", "VSS_WS_FAILED_AT_THAW"),
+            ("PostSnapshot", "VSS_WS_FAILED_AT_POST_SNAPSHOT"),
+            ("BackupComplete", "VSS_WS_FAILED_AT_BACKUP_COMPLETE"),
+        ] {
+            let (stage, writer) = failing(event, "retryable=\"yes\" numFailures=\"1\"");
+            fails(stage.backup(&component("TestFiles"), &[]), 105, &[state, ", try again"]);
+            succeeds(stage.backup(&component("TestFiles"), &[]));
+            writer.finds_nothing_wrong();
+        }
+    };
+
+    retryable_failures_of_a_restore: "writer-errors-and-vetoes",
+        "PreRestore and PostRestore, retryable: the second restore succeeds" => || {
+        for (event, state) in [
+            ("PreRestore", "VSS_WS_FAILED_AT_PRE_RESTORE"),
+            ("PostRestore", "VSS_WS_FAILED_AT_POST_RESTORE"),
+        ] {
+            let (stage, writer) = failing(event, "retryable=\"yes\" numFailures=\"1\"");
+            succeeds(stage.backup(&component("TestFiles"), &[]));
+            stage.lose_data();
+            fails(stage.restore(&component("TestFiles"), &[]), 105, &[state, ", try again"]);
+            succeeds(stage.restore(&component("TestFiles"), &[]));
+            assert_eq!(stage.read("data/a"), "one");
+            writer.finds_nothing_wrong();
+        }
+    };
+
     trying_again_helps: "vss-test-writer-tool",
         "numFailures=\"2\": the third backup succeeds" => || {
         let (stage, writer) = failing("Freeze", "retryable=\"yes\" numFailures=\"2\"");
@@ -146,18 +181,16 @@ crate::rows! {
             fails(stage.backup(&component("TestFiles"), &[]), 105, &["VSS_WS_FAILED_AT_FREEZE"]);
         }
         succeeds(stage.backup(&component("TestFiles"), &[]));
-        assert_eq!(writer.times("Freeze"), 3);
-        writer.finds_nothing_wrong();
+        assert_eq!(writer.finds_nothing_wrong().times("Freeze"), 3);
     };
 
     all_writers_hear_of_a_veto: "overview-of-backup-termination",
         "A veto of one writer aborts the set for the other" => || {
         let (stage, first, second) = one_of_two_fails("PostSnapshot");
         fails(stage.backup(&both(), &[]), 105, &["VSS_WS_FAILED_AT_POST_SNAPSHOT"]);
-        assert_eq!(second.times("Abort"), 1, "{:?}", second.events());
-        assert_eq!(second.times("BackupComplete"), 0);
         first.finds_nothing_wrong();
-        second.finds_nothing_wrong();
+        let second = second.finds_nothing_wrong();
+        assert_eq!((second.times("Abort"), second.times("BackupComplete")), (1, 0), "{second:#?}");
     };
 
     others_are_restored: "writer-errors-and-vetoes",
@@ -183,6 +216,22 @@ crate::rows! {
         second.finds_nothing_wrong();
     };
 
+    a_requester_gives_up: "aborting-vss-operations",
+        "A requester that is ended before Freeze: the writers hear Abort, nothing is kept" => || {
+        let stage = Stage::with("set::Freeze=sleep(2000)");
+        let writer = stage.writer("", DATA);
+        stage.write("data/a", "one");
+        let file = stage.selection(&component("TestFiles"));
+        let line = ["betest", "/B", "/X", file.to_str().unwrap()];
+        let mut backup = Running::start(stage.umbra.command(line));
+        eventually("the writer prepares", || writer.has_said("PrepareForSnapshot"));
+        backup.signal(Signal::INT);
+        assert_eq!(backup.end().status.code(), Some(130));
+        eventually("the writer hears of it", || writer.has_said("Abort"));
+        eventually("nothing is kept", || stage.sets() == 0);
+        assert_eq!(writer.finds_nothing_wrong().times("PostSnapshot"), 0);
+    };
+
     a_writer_goes_away: "event-and-error-handling-under-vss",
         "A writer that is killed before Freeze: VSS_E_WRITER_NOT_RESPONDING" => || {
         let stage = Stage::with("set::Freeze=sleep(3000)");
@@ -195,5 +244,20 @@ crate::rows! {
         writer.kill();
         fails(backup.end(), 105, &["VSS_E_WRITER_NOT_RESPONDING"]);
         assert_eq!(stage.sets(), 0);
+    };
+
+    a_writer_stands_still: "event-and-error-handling-under-vss",
+        "A writer that is stopped before Freeze: VSS_E_WRITER_NOT_RESPONDING, and no wait" => || {
+        let stage = Stage::with("set::Freeze=sleep(3000)");
+        let mut writer = stage.writer("", DATA);
+        stage.write("data/a", "one");
+        let file = stage.selection(&component("TestFiles"));
+        let line = ["betest", "/B", "/X", file.to_str().unwrap()];
+        let backup = Running::start(stage.umbra.command(line));
+        eventually("the writer prepares", || writer.has_said("PrepareForSnapshot"));
+        writer.signal(Signal::STOP);
+        fails(backup.end(), 105, &["VSS_E_WRITER_NOT_RESPONDING"]);
+        assert_eq!(stage.sets(), 0);
+        writer.kill();
     };
 }

@@ -206,6 +206,41 @@ crate::rows! {
         writer.finds_nothing_wrong();
     };
 
+    spit_writers_have_differenced_files: "requestor-role-in-backing-up-complex-stores",
+        "Differenced files of a set with an alternate path are read from there" => || {
+        let stage = Stage::new();
+        let set = "path=\"VOLUME/data\" filespec=\"*.txt\" recursive=\"no\"";
+        let writer = stage.writer("supportsIncremental=\"yes\"", &format!("<Component \
+            componentName=\"TestFiles\"><ComponentFile {set} alternatePath=\"VOLUME/spit\"/>\
+            <DifferencedFile {set} year=\"2007\" month=\"1\" day=\"22\" hour=\"12\" minute=\"44\" \
+            second=\"17\"/></Component>"));
+        stage.write("data/old.txt", "one");
+        make_old(&stage.path("data/old.txt"));
+        stage.write("data/new.txt", "two");
+        succeeds(stage.backup(&component("TestFiles"), &["--type", "incremental"]));
+        assert!(stage.has("backup", "data/new.txt") && !stage.has("backup", "data/old.txt"));
+        stage.lose_data();
+        succeeds(stage.restore(&component("TestFiles"), &[]));
+        assert_eq!(stage.read("data/new.txt"), "two");
+        writer.finds_nothing_wrong();
+    };
+
+    spit_writers_have_partial_files: "requestor-role-in-backing-up-complex-stores",
+        "Parts of a file of a set with an alternate path are read from there" => || {
+        let stage = Stage::new();
+        let partial = PARTIAL.replace("filespec=\"*.txt\"/>",
+            "filespec=\"*.txt\" alternatePath=\"VOLUME/spit\"/>");
+        let writer = stage.writer("deletePartialFiles=\"yes\"", &partial);
+        stage.write("data/a.txt", "one");
+        stage.write("data/partial.txt", "0123456789abcdef");
+        succeeds(stage.backup(&component("TestFiles"), &[]));
+        assert!(!stage.is_there("spit/partial.txt"));
+        stage.write("data/partial.txt", "................");
+        succeeds(stage.restore(&component("TestFiles"), &[]));
+        assert_eq!(stage.read("data/partial.txt"), "01234.....abc...");
+        writer.finds_nothing_wrong();
+    };
+
     types_of_backup_need_their_files: "requestor-role-in-backing-up-complex-stores",
         "fullBackupRequired and logBackupRequired decide what each type of backup has" => || {
         let stage = Stage::new();
@@ -237,7 +272,7 @@ crate::rows! {
         succeeds(stage.backup(&component("TestFiles"), &[]));
         // Its writer deleted it once the copy was there.
         assert!(stage.has("backup", "data/a.txt") && !stage.has("backup", "data/b.live"));
-        drop(writer);
+        writer.ends();
     };
 
     unsupported_types_are_noted: "vss-test-writer-tool",
@@ -248,10 +283,10 @@ crate::rows! {
             diffBackupRequired=\"no\"/></Component>");
         stage.write("data/a", "one");
         succeeds(stage.backup(&component("TestFiles"), &["--type", "differential"]));
-        assert!(writer.has_said("VSS_BT_DIFFERENTIAL, which this writer does not support"));
         assert!(stage.has("backup", "data/a"));
         succeeds(stage.restore(&component("TestFiles"), &[]));
-        writer.finds_nothing_wrong();
+        let end = writer.finds_nothing_wrong();
+        assert!(end.has("VSS_BT_DIFFERENTIAL, which this writer does not support"), "{end:#?}");
     };
 
     only_parts_of_a_partial_file_are_backed_up: "working-with-partial-files",
@@ -320,6 +355,23 @@ crate::rows! {
         assert!(stage.has("backup", "data/deep/new") && !stage.has("backup", "data/old"));
         assert!(stage.is_there("data/old") && !stage.is_there("data/deep/new"));
         succeeds(stage.restore(&component("TestFiles"), &[]));
+        writer.finds_nothing_wrong();
+    };
+
+    times_of_a_configuration_are_local: "vss-test-writer-tool",
+        "DifferencedFile has local times, which requesters see in UTC" => || {
+        let stage = Stage::new();
+        // Ten hours east of Greenwich: 02:44:17 UTC.
+        let writer = stage.writer_in("AAA-10", "supportsIncremental=\"yes\"", DIFFERENCED);
+        for (name, hours) in [("before", 2), ("after", 3)] {
+            stage.write(&format!("data/{name}"), name);
+            let file = fs::File::options().write(true).open(stage.path("data").join(name));
+            // From 2007-01-22 00:00 UTC on.
+            let time = UNIX_EPOCH + Duration::from_secs(1_169_424_000 + hours * 3600);
+            file.unwrap().set_modified(time).unwrap();
+        }
+        succeeds(stage.backup(&component("TestFiles"), &["--type", "incremental"]));
+        assert!(stage.has("backup", "data/after") && !stage.has("backup", "data/before"));
         writer.finds_nothing_wrong();
     };
 

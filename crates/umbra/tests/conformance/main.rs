@@ -11,6 +11,7 @@
 mod support;
 
 mod backups;
+mod commands;
 mod failures;
 mod files;
 mod restores;

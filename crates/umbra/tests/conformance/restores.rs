@@ -130,8 +130,7 @@ crate::rows! {
         succeeds(stage.backup(&component("TestFiles"), &[]));
         fails(stage.restore(&component("TestFiles"), &[]), 102, &["VSS_RME_CUSTOM"]);
         assert!(!stage.is_there("data/a"));
-        assert!(writer.has_said("the requester says VSS_RS_FAILED"));
-        writer.finds_nothing_wrong();
+        assert!(writer.finds_nothing_wrong().has("the requester says VSS_RS_FAILED"));
     };
 
     the_requester_s_own_place_is_used: "working-with-new-targets-during-restore",
@@ -143,6 +142,22 @@ crate::rows! {
         let said = succeeds(stage.restore(&to_new(&stage), &[]));
         assert_eq!(stage.read("new/deep/a"), "one", "{said}");
         assert!(!stage.is_there("data/deep/a"));
+        writer.finds_nothing_wrong();
+    };
+
+    partial_files_go_to_new_targets_too: "working-with-new-targets-during-restore",
+        "Parts of a file go into the file at the new target" => || {
+        let stage = Stage::new();
+        let writer = stage.writer("", "<Component componentName=\"TestFiles\"><ComponentFile \
+            path=\"VOLUME/data\" filespec=\"*\"/><PartialFile path=\"VOLUME/data\" filespec=\"p\" \
+            ranges=\"2:3\"/></Component>");
+        stage.write("data/p", "0123456789");
+        succeeds(stage.backup(&component("TestFiles"), &[]));
+        stage.write("data/p", "----------");
+        stage.write("new/p", "..........");
+        succeeds(stage.restore(&to_new(&stage), &[]));
+        assert_eq!(stage.read("new/p"), "..234.....");
+        assert_eq!(stage.read("data/p"), "----------");
         writer.finds_nothing_wrong();
     };
 
@@ -170,6 +185,18 @@ crate::rows! {
         succeeds(stage.backup(&both, &[]));
         succeeds(stage.restore(&component("two"), &[]));
         assert!(!stage.is_there("data/one/a") && stage.is_there("data/two/b"));
+        writer.finds_nothing_wrong();
+    };
+
+    what_was_not_backed_up_is_told: "overview-of-preparing-for-restore",
+        "A component that is not in the backup is an error, and the others are restored" => || {
+        let stage = Stage::new();
+        let writer = stage.writer("deleteFiles=\"yes\"", DATA);
+        stage.write("data/a", "one");
+        succeeds(stage.backup(&component("TestFiles"), &[]));
+        let more = component("TestFiles") + &component("Others");
+        fails(stage.restore(&more, &[]), 101, &["\"Others\"", "was not chosen for this backup"]);
+        assert!(stage.is_there("data/a"));
         writer.finds_nothing_wrong();
     };
 
@@ -211,9 +238,9 @@ crate::rows! {
         let writer = stage.writer("", DATA);
         succeeds(stage.restore(&component("TestFiles"), &[]));
         assert_eq!(stage.read("data/a"), "one");
-        assert_eq!(writer.events(), ["Identify", "PreRestore", "PostRestore"]);
-        assert!(writer.has_said("this instance saw no such backup"));
-        writer.finds_nothing_wrong();
+        let end = writer.finds_nothing_wrong();
+        assert_eq!(end.events(), ["Identify", "PreRestore", "PostRestore"]);
+        assert!(end.has("this instance saw no such backup"));
     };
 
     without_its_writer_nothing_is_restored: "overview-of-preparing-for-restore",

@@ -1,6 +1,9 @@
 //! What becomes of the set, the session, and several writers.
 
-use crate::stage::{DATA, Stage, component, fails, succeeds};
+use crate::{
+    stage::{DATA, Stage, component, fails, succeeds},
+    support::Running,
+};
 use umbra_testbed::Format;
 
 crate::rows! {
@@ -47,8 +50,7 @@ crate::rows! {
         let said = succeeds(stage.betest(&component("TestFiles"), &line));
         assert!(said.contains("set ") && !said.contains("backed up"), "{said}");
         assert!(!stage.bed.folder().join("backup").exists());
-        assert!(writer.has_said("PostSnapshot"));
-        writer.finds_nothing_wrong();
+        assert_eq!(writer.finds_nothing_wrong().times("PostSnapshot"), 1);
     };
 
     backup_complete_is_left_out: "betest-tool",
@@ -58,8 +60,8 @@ crate::rows! {
         stage.write("data/a", "one");
         succeeds(stage.backup(&component("TestFiles"), &["--no-backup-complete"]));
         assert!(stage.has("backup", "data/a"));
-        assert!(!writer.has_said("the backup Succeeded"));
-        drop(writer);
+        let end = writer.ends();
+        assert!(end.has("the backup Failed") && !end.has("the backup Succeeded"), "{end:#?}");
     };
 
     backup_complete_alone_is_out_of_order: "betest-tool",
@@ -71,8 +73,7 @@ crate::rows! {
             100,
             &["BackupComplete was called"],
         );
-        assert_eq!(writer.times("BackupComplete"), 0);
-        writer.finds_nothing_wrong();
+        assert_eq!(writer.finds_nothing_wrong().times("BackupComplete"), 0);
     };
 
     several_instances_take_part: "vss-test-writer-tool",
@@ -89,9 +90,9 @@ crate::rows! {
         std::fs::remove_file(stage.path("others/b")).unwrap();
         succeeds(stage.restore(&both, &[]));
         for writer in [first, second] {
-            assert_eq!(writer.times("Freeze"), 1);
-            let said = writer.finds_nothing_wrong();
-            assert!(said.iter().any(|line| line.contains("1 of 1 files are restored")), "{said:?}");
+            let end = writer.finds_nothing_wrong();
+            assert_eq!(end.times("Freeze"), 1);
+            assert!(end.has("1 of 1 files are restored"), "{end:#?}");
         }
     };
 
@@ -104,9 +105,28 @@ crate::rows! {
         stage.write("data/a", "one");
         stage.write("others/b", "two");
         succeeds(stage.backup(&component("TestFiles"), &[]));
-        assert_eq!((first.times("Freeze"), second.times("Freeze")), (1, 0));
-        first.finds_nothing_wrong();
-        second.finds_nothing_wrong();
+        assert_eq!(first.finds_nothing_wrong().times("Freeze"), 1);
+        assert_eq!(second.finds_nothing_wrong().times("Freeze"), 0);
+    };
+
+    requesters_wait_for_each_other: "overview-of-pre-backup-tasks",
+        "Two backups at once: one set after the other, both succeed" => || {
+        let stage = Stage::new();
+        let writer = stage.writer("", DATA);
+        stage.write("data/a", "one");
+        let file = stage.selection(&component("TestFiles"));
+        let file = file.to_str().unwrap();
+        let start = |name: &str| {
+            let folder = stage.outside(name);
+            let line = ["betest", "-B", "-X", file, "-D", &folder];
+            Running::start(stage.umbra.command(line))
+        };
+        let both = ["first", "second"].map(start);
+        for backup in both {
+            succeeds(backup.end());
+        }
+        assert!(stage.has("first", "data/a") && stage.has("second", "data/a"));
+        assert_eq!(writer.finds_nothing_wrong().times("Freeze"), 2);
     };
 
     components_on_several_volumes: "overview-of-pre-backup-tasks",
@@ -123,6 +143,65 @@ crate::rows! {
         assert!(said.contains("backed up TestFiles: 2 files"), "{said}");
         succeeds(stage.restore(&component("TestFiles"), &[]));
         assert_eq!(std::fs::read_to_string(format!("{other}/b")).unwrap(), "two");
+        writer.finds_nothing_wrong();
+    };
+
+    without_selected_components_all_take_part: "vss-backup-state",
+        "A set without a Backup Components Document: every component on its volumes" => || {
+        let stage = Stage::new();
+        let writer = stage.writer("deleteFiles=\"yes\"", DATA);
+        stage.write("data/a", "one");
+        let volume = stage.path("");
+        stage.umbra.ok(["create", volume.to_str().unwrap()]);
+        assert!(!stage.is_there("data/a"));
+        stage.umbra.ok(["delete", "--all", "--yes"]);
+        let end = writer.finds_nothing_wrong();
+        assert!(end.has("TestFiles: 1 files to back up"), "{end:#?}");
+    };
+
+    in_box_writers_need_no_service: "in-box-vss-writers",
+        "A requester with the service in itself backs up what in-box writers own" => || {
+        let stage = Stage::new();
+        let database = stage.path("data/a.db");
+        let rows = rusqlite::Connection::open(&database).unwrap();
+        rows.execute_batch("CREATE TABLE t (n); INSERT INTO t VALUES (42);").unwrap();
+        let text = format!("[[database]]\npath = '{}'\n", database.display());
+        stage.umbra.write("etc/umbra/writers.d/sqlite.toml", &text);
+        let Stage { umbra, disk, daemon, bed } = stage;
+        daemon.stop();
+        let folder = bed.folder().join("backup");
+        let line = ["betest", "-B", "-D", folder.to_str().unwrap()];
+        let said = succeeds(umbra.run(line));
+        assert!(said.contains("backed up ") && said.contains(", 0 failed"), "{said}");
+        let kept = folder.join("files").join(database.strip_prefix("/").unwrap());
+        let kept = rusqlite::Connection::open(kept).unwrap();
+        let number: i64 = kept.query_row("SELECT n FROM t", [], |row| row.get(0)).unwrap();
+        assert_eq!(number, 42);
+        drop((rows, disk));
+    };
+
+    the_writer_s_document_is_whole: "working-with-the-writer-metadata-document",
+        "The Writer Metadata Document of a test writer has what its configuration says" => || {
+        let stage = Stage::new();
+        let method = "<RestoreMethod method=\"RESTORE_TO_ALTERNATE_LOCATION\" \
+            writerRestore=\"always\" rebootRequired=\"no\"><AlternateLocationMapping \
+            path=\"VOLUME/data\" filespec=\"*\" recursive=\"yes\" alternatePath=\"VOLUME/other\"/>\
+            </RestoreMethod><ExcludeFile path=\"VOLUME/data\" filespec=\"temp*.*\" \
+            recursive=\"no\"/>";
+        let writer = stage.writer_with(method, "supportsLog=\"yes\"", DATA);
+        let document = stage.umbra.ok(["writers", "Test Writer", "--xml"]);
+        for words in [
+            "method=\"RESTORE_TO_ALTERNATE_LOCATION\"",
+            "ALTERNATE_LOCATION_MAPPING",
+            "EXCLUDE_FILES",
+            "filespec=\"temp*.*\"",
+            "componentName=\"TestFiles\"",
+            "usage=\"USER_DATA\"",
+        ] {
+            assert!(document.contains(words), "no {words} in {document}");
+        }
+        let file = stage.file("writer.xml", &document);
+        stage.umbra.ok(["document", "--check", file.to_str().unwrap()]);
         writer.finds_nothing_wrong();
     };
 

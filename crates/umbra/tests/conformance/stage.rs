@@ -6,6 +6,7 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
+    process::Command,
     sync::{Arc, Mutex},
     thread::JoinHandle,
 };
@@ -18,7 +19,7 @@ pub const CLASS: &str = "5affb034-969f-4919-8875-88f830d0ef89";
 pub struct Stage {
     pub umbra: Umbra,
     pub disk: Disk,
-    _daemon: Daemon,
+    pub daemon: Daemon,
     // Last: the volumes go when nothing uses them any more.
     pub bed: Testbed,
 }
@@ -60,7 +61,7 @@ impl Stage {
         Self {
             umbra,
             disk,
-            _daemon: daemon,
+            daemon,
             bed,
         }
     }
@@ -111,19 +112,36 @@ impl Stage {
     /// A test writer of these attributes and elements, which checks everything; its
     /// files are replaced on restore.
     pub fn writer(&self, attributes: &str, elements: &str) -> TestWriter {
-        let method = "<RestoreMethod method=\"RESTORE_IF_CAN_BE_REPLACED\" \
-                      writerRestore=\"always\" rebootRequired=\"no\"/>";
-        self.writer_with(method, attributes, elements)
+        self.writer_with(REPLACE, attributes, elements)
     }
 
     /// The same with another restore method.
     pub fn writer_with(&self, method: &str, attributes: &str, elements: &str) -> TestWriter {
+        let file = self.configuration(method, attributes, elements);
+        TestWriter::start(self.test_writer(&file))
+    }
+
+    /// The same as [`Self::writer`], in a time zone.
+    pub fn writer_in(&self, zone: &str, attributes: &str, elements: &str) -> TestWriter {
+        let file = self.configuration(REPLACE, attributes, elements);
+        let mut command = self.test_writer(&file);
+        command.env("TZ", zone);
+        TestWriter::start(command)
+    }
+
+    /// `umbra test-writer` with a configuration file.
+    pub fn test_writer(&self, configuration: &Path) -> Command {
+        let file = configuration.to_str().unwrap();
+        self.umbra.command(["test-writer", file])
+    }
+
+    /// The configuration of a test writer that checks everything and says everything.
+    pub fn configuration(&self, method: &str, attributes: &str, elements: &str) -> PathBuf {
         let text = format!(
             "<TestWriter usage=\"USER_DATA\" verbosity=\"high\" checkIncludes=\"yes\" \
              checkExcludes=\"yes\" {attributes}>{method}{elements}</TestWriter>"
         );
-        let file = self.file("vswriter.xml", &text);
-        TestWriter::start(self, &file)
+        self.file("vswriter.xml", &text)
     }
 
     /// `umbra betest` with these arguments, and the components in a file.
@@ -192,12 +210,8 @@ impl Stage {
 
 impl TestWriter {
     /// Starts it and waits until the service knows it.
-    pub fn start(stage: &Stage, configuration: &Path) -> Self {
-        let mut running = Running::start(
-            stage
-                .umbra
-                .command(["test-writer", configuration.to_str().unwrap()]),
-        );
+    fn start(command: Command) -> Self {
+        let mut running = Running::start(command);
         let said = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&said);
         let mut lines = BufReader::new(running.take_output()).lines();
@@ -222,59 +236,81 @@ impl TestWriter {
         writer
     }
 
-    /// Whether it has said these words.
+    /// Whether it has said these words so far. What it says at the end of a call may
+    /// come a moment later than the end of the call.
     pub fn has_said(&self, words: &str) -> bool {
         let said = self.said.lock().unwrap();
         said.iter().any(|line| line.contains(words))
     }
 
-    /// How often it has said exactly this line.
-    pub fn times(&self, line: &str) -> usize {
-        let said = self.said.lock().unwrap();
-        said.iter().filter(|one| *one == line).count()
-    }
-
-    /// The events that came, in their order.
-    pub fn events(&self) -> Vec<String> {
-        let said = self.said.lock().unwrap();
-        let is_event =
-            |line: &&String| line.starts_with(char::is_uppercase) && !line.contains([' ', ':']);
-        said.iter().filter(is_event).cloned().collect()
+    pub fn signal(&mut self, signal: Signal) {
+        self.running.as_mut().unwrap().signal(signal);
     }
 
     /// Kills it.
     pub fn kill(mut self) {
-        self.running.as_mut().unwrap().signal(Signal::KILL);
-        drop(self);
+        self.signal(Signal::KILL);
     }
 
-    /// Ends it with Ctrl-C and gives its exit code and all that it said.
-    fn end(mut self) -> (Option<i32>, Vec<String>) {
+    /// Ends it with Ctrl-C, whatever it found.
+    pub fn ends(mut self) -> Transcript {
         let mut running = self.running.take().unwrap();
         running.signal(Signal::INT);
         let outcome = running.end();
         self.reader.take().unwrap().join().unwrap();
-        let said = self.said.lock().unwrap().clone();
-        (outcome.status.code(), said)
+        let lines = self.said.lock().unwrap().clone();
+        Transcript {
+            code: outcome.status.code(),
+            lines,
+        }
     }
 
     /// Ends it; nothing may have been wrong.
-    pub fn finds_nothing_wrong(self) -> Vec<String> {
-        let (code, said) = self.end();
-        let wrong = said
+    pub fn finds_nothing_wrong(self) -> Transcript {
+        let end = self.ends();
+        let wrong = end
+            .lines
             .iter()
             .any(|line| line.starts_with("WRONG") || line.starts_with("FAILED"));
-        assert!(code == Some(0) && !wrong, "{code:?}: {said:#?}");
-        said
+        assert!(end.code == Some(0) && !wrong, "{end:#?}");
+        end
     }
 
     /// Ends it; it must have found this wrong.
     pub fn finds_wrong(self, words: &str) {
-        let (code, said) = self.end();
-        let found = said
+        let end = self.ends();
+        let found = end
+            .lines
             .iter()
             .any(|line| line.starts_with("WRONG: ") && line.contains(words));
-        assert!(code == Some(113) && found, "{code:?}: {said:#?}");
+        assert!(end.code == Some(113) && found, "{end:#?}");
+    }
+}
+
+/// All that a test writer said, and its exit code.
+#[derive(Debug)]
+pub struct Transcript {
+    code: Option<i32>,
+    lines: Vec<String>,
+}
+
+impl Transcript {
+    /// Whether it has said these words.
+    pub fn has(&self, words: &str) -> bool {
+        self.lines.iter().any(|line| line.contains(words))
+    }
+
+    /// How often an event came.
+    pub fn times(&self, event: &str) -> usize {
+        self.lines.iter().filter(|line| *line == event).count()
+    }
+
+    /// The events that came, in their order.
+    pub fn events(&self) -> Vec<&str> {
+        let is_event =
+            |line: &&str| line.starts_with(char::is_uppercase) && !line.contains([' ', ':']);
+        let lines = self.lines.iter().map(String::as_str);
+        lines.filter(is_event).collect()
     }
 }
 
@@ -305,3 +341,7 @@ pub fn component(name: &str) -> String {
 /// A writer's component `TestFiles` of everything in `data`.
 pub const DATA: &str = "<Component componentType=\"filegroup\" componentName=\"TestFiles\">\
     <ComponentFile path=\"VOLUME/data\" filespec=\"*\" recursive=\"yes\"/></Component>";
+
+/// The restore method of the page's sample.
+pub const REPLACE: &str = "<RestoreMethod method=\"RESTORE_IF_CAN_BE_REPLACED\" \
+    writerRestore=\"always\" rebootRequired=\"no\"/>";

@@ -60,7 +60,8 @@ impl Bench {
     pub fn traces(&self) -> BTreeSet<String> {
         let folder = self.bed.folder().to_str().unwrap();
         let mut traces = BTreeSet::new();
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let mounts = fs::read("/proc/self/mountinfo").unwrap();
+        let mounts = String::from_utf8_lossy(&mounts);
         for line in mounts.lines().filter(|line| line.contains(folder)) {
             let fields: Vec<_> = line.split(' ').collect();
             traces.insert(format!("mount {} at {}", fields[3], fields[4]));

@@ -348,3 +348,42 @@ fn large_or_deep_files_are_refused_quickly() {
     assert!(read(&"<a>".repeat(300_000)).is_err());
     assert!(began.elapsed() < std::time::Duration::from_secs(10));
 }
+
+/// Everything that the format has, once.
+fn whole() -> String {
+    with(
+        "usage=\"USER_DATA\" verbosity=\"low\" supportsLog=\"yes\"",
+        "<ExcludeFile path=\"/a\" filespec=\"b\"/><Component componentType=\"database\" \
+         logicalPath=\"a\" componentName=\"b\" selectable=\"no\"><ComponentFile path=\"/a\" \
+         filespec=\"*\" alternatePath=\"/b\" fullBackupRequired=\"no\"/><PartialFile path=\"/a\" \
+         filespec=\"b\" ranges=\"0:0x5,100:20\"/><DifferencedFile path=\"/a\" filespec=\"b\" \
+         year=\"2007\" month=\"1\" day=\"22\" hour=\"12\" minute=\"44\" second=\"17\"/><Dependency \
+         writerId=\"5affb034-969f-4919-8875-88f830d0ef89\" componentName=\"c\"/></Component>\
+         <FailEvent writerEvent=\"Thaw\" retryable=\"yes\" numFailures=\"3\"/>",
+    )
+}
+
+proptest::proptest! {
+    /// Whatever stands in a file, it is a configuration or an error.
+    #[test]
+    fn no_file_makes_it_panic(
+        at in 0_usize..1200,
+        length in 0_usize..20,
+        instead in "[<>\"=/ a-c0-9:,.*\u{fc}-]{0,12}",
+    ) {
+        let mut text = whole();
+        let boundary = |at: usize| at.min(text.len());
+        let (from, to) = (boundary(at), boundary(at + length));
+        text.replace_range(from..to, &instead);
+        let _ = read(&text);
+        let _ = crate::configuration::BetestConfiguration::read(text.as_bytes());
+        let _ = crate::configuration::BetestConfiguration::read_component_list(text.as_bytes());
+    }
+}
+
+#[test]
+fn everything_at_once() {
+    let configuration = read(&whole()).unwrap();
+    assert_eq!(configuration.components[0].partial_files.len(), 1);
+    assert_eq!(configuration.failures[0].times, Some(3));
+}

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the demo and the tests use, if any is
 # missing: the file systems' programs, PostgreSQL, a C compiler for the bundled
-# SQLite, and Python for the example writer.
+# SQLite and libbpf, one for the kernel's programs (clang), and Python for the
+# example writer.
 set -euo pipefail
 
 packages=(
     btrfs-progs dosfstools e2fsprogs xfsprogs mount util-linux procps systemd
-    gcc libc6-dev make
+    gcc libc6-dev make clang pkg-config libelf-dev zlib1g-dev
     postgresql postgresql-contrib
     python3 python3-venv
 )

@@ -5,7 +5,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use std::{
     env, fs,
     io::{BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread::sleep,
     time::Duration,
@@ -106,16 +106,19 @@ fn one_left_in_the_making_is_replaced() {
 #[test]
 fn another_disk_under_the_same_number_is_not_adopted() {
     let stage = Stage::new();
-    let (device, _) = stage.raw_disk("one.img", 16);
-    let other = stage.bed.folder().join("other.img");
-    fs::write(&other, vec![1; 16 << 20]).unwrap();
+    // Far above the numbers that are handed out, lest another test gets it while
+    // it is free.
+    let device = PathBuf::from(format!("/dev/loop{}", 970 + std::process::id() % 8));
+    stage.bed.undo(&format!("losetup -d {}", device.display()));
+    let [one, other] = ["one.img", "other.img"].map(|name| stage.bed.folder().join(name));
+    for image in [&one, &other] {
+        fs::write(image, vec![1; 16 << 20]).unwrap();
+    }
+    run("losetup", [&device, &one]);
     let tracker = stage.attach(&device);
     let token = tracker.token();
     run("losetup", [Path::new("-d"), &device]);
-    let reuse = || {
-        run("losetup", [&device, &other]);
-    };
-    reuse();
+    run("losetup", [&device, &other]);
     let changed = tracker.check_device();
     assert!(
         matches!(changed, Err(TrackerError::Changed { .. })),

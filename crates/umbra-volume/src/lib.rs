@@ -2,7 +2,8 @@
 //! hold that keeps them still.
 //!
 //! Invariant: this is the only crate that freezes a file system, and the only
-//! one with mount and block-device system calls.
+//! one with mount and block-device system calls; but for the bpffs that
+//! `umbra-tracker` keeps its programs in.
 //! Invariant: nothing that this crate freezes stays frozen: the hold thaws it,
 //! or the guardian does when the hold's process dies, stalls or is late.
 //! Invariant: a file system that someone else froze is never thawed here.

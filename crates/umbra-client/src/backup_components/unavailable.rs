@@ -9,8 +9,8 @@ use umbra_model::{SetId, ShadowCopyId, VssCode, VssError, VssResult};
 const NO_HARDWARE: &str = "it is for shadow copies of hardware providers, which have a life of \
                            their own as disks; Umbra's providers are software";
 /// Why nothing can be reverted yet.
-const NO_REVERT: &str = "it comes with the system provider; until then copy the files back from \
-                         the shadow copy, exposed or surfaced";
+const NO_REVERT: &str = "it needs a provider that can put a volume back, and none can yet; copy the \
+                         files back from the shadow copy, exposed or surfaced";
 
 impl BackupComponents {
     /// Would bring transportable shadow copies from another machine to this one
@@ -49,7 +49,7 @@ impl BackupComponents {
     ///
     /// # Errors
     ///
-    /// `VSS_E_NOT_SUPPORTED` until there is a system provider.
+    /// `VSS_E_NOT_SUPPORTED`: no provider can put a volume back yet.
     pub fn revert_to_snapshot(&self, copy: ShadowCopyId) -> VssResult<()> {
         not_supported(format!("RevertToSnapshot to {copy}"), NO_REVERT)
     }
@@ -58,7 +58,7 @@ impl BackupComponents {
     ///
     /// # Errors
     ///
-    /// `VSS_E_NOT_SUPPORTED` until there is a system provider.
+    /// `VSS_E_NOT_SUPPORTED`: no provider can put a volume back yet.
     pub fn query_revert_status(&self, volume: &Path) -> VssResult<()> {
         let what = format!("QueryRevertStatus of {}", volume.display());
         not_supported(what, NO_REVERT)

@@ -68,7 +68,7 @@ async fn only_writers_of_chosen_components_take_part() {
         seen.copy_of(&set.copies[1].volume.id),
         Some(set.copies[1].id)
     );
-    assert_eq!(seen.set, set.id);
+    assert_eq!((seen.session, seen.set), (session.id(), set.id));
 
     assert_eq!(set.writers.len(), 1);
     assert_eq!(set.writers[0].components, all[1..]);

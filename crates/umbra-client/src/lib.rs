@@ -56,6 +56,7 @@ mod admin;
 mod backup_components;
 mod connection;
 mod management;
+mod off_loop;
 mod reports;
 mod requester;
 mod selection;

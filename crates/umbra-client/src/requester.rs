@@ -2,14 +2,13 @@
 
 use crate::{
     BackupOutcome, Connection, Progress, RestoreReport, Surfaced, WriterReport, WriterSelection,
+    off_loop::off_loop,
 };
 use std::path::Path;
 use tokio::{sync::broadcast, task::JoinHandle};
 use tonic::{Streaming, transport::Channel};
 use umbra_documents::BackupComponentsDocument;
-use umbra_model::{
-    Context, SessionId, SetId, ShadowCopyId, ShadowCopySet, Volume, VssCode, VssError, VssResult,
-};
+use umbra_model::{Context, SessionId, SetId, ShadowCopyId, ShadowCopySet, Volume, VssResult};
 use umbra_protocol::{MAX_REPLY, fields, from_status, v1};
 use v1::{requester_client::RequesterClient, session_event::Event};
 
@@ -389,19 +388,6 @@ async fn to_wire(document: &BackupComponentsDocument) -> VssResult<Vec<u8>> {
 
 async fn from_wire(document: Vec<u8>) -> VssResult<BackupComponentsDocument> {
     off_loop(move || BackupComponentsDocument::from_xml(&document)).await
-}
-
-/// Works where nobody waits for the event loop: a large document takes longer than
-/// the service waits for a sign of life.
-async fn off_loop<T: Send + 'static>(
-    work: impl FnOnce() -> VssResult<T> + Send + 'static,
-) -> VssResult<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|panic| {
-            let what = "converting something from or for the wire broke off";
-            Err(VssError::new(VssCode::Unexpected, what).caused_by(panic))
-        })
 }
 
 async fn restore_report(response: v1::RestoreResponse) -> VssResult<RestoreReport> {

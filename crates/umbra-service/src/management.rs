@@ -217,16 +217,12 @@ impl Service {
 
 impl ServiceInner {
     fn registered(&self, id: ProviderId) -> VssResult<Arc<dyn Provider>> {
-        let mut providers = self.providers.iter();
-        providers
-            .find(|provider| provider.properties().id == id)
-            .cloned()
-            .ok_or_else(|| {
-                VssError::new(
-                    VssCode::ProviderNotRegistered,
-                    format!("there is no provider {id}; `umbra providers` lists them"),
-                )
-            })
+        self.find_provider(id).ok_or_else(|| {
+            VssError::new(
+                VssCode::ProviderNotRegistered,
+                format!("there is no provider {id}; `umbra providers` lists them"),
+            )
+        })
     }
 
     fn express_registry(&self) -> VssResult<Arc<dyn ExpressWriters>> {

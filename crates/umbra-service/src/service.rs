@@ -320,17 +320,20 @@ impl ServiceInner {
         Err(reasons.join("; "))
     }
 
-    pub(crate) fn provider(&self, id: ProviderId) -> VssResult<Arc<dyn Provider>> {
+    pub(crate) fn find_provider(&self, id: ProviderId) -> Option<Arc<dyn Provider>> {
         let mut providers = self.providers.iter();
-        providers
-            .find(|provider| provider.properties().id == id)
-            .cloned()
-            .ok_or_else(|| {
-                VssError::new(
-                    VssCode::ProviderNotRegistered,
-                    format!("the provider {id}, which keeps the copy, is not there"),
-                )
-            })
+        let found = providers.find(|provider| provider.properties().id == id);
+        found.cloned()
+    }
+
+    /// The provider that keeps a copy.
+    pub(crate) fn provider(&self, id: ProviderId) -> VssResult<Arc<dyn Provider>> {
+        self.find_provider(id).ok_or_else(|| {
+            VssError::new(
+                VssCode::ProviderNotRegistered,
+                format!("the provider {id}, which keeps the copy, is not there"),
+            )
+        })
     }
 
     pub(crate) async fn finished_sets(&self) -> VssResult<Vec<ShadowCopySet>> {

@@ -24,15 +24,12 @@ pub use snapshots::{RootPath, SnapshotProperties};
 pub use status::{Retry, WriterStatus};
 pub use vss_async::{AsyncStatus, VssAsync};
 
-use crate::{Admin, Connection, Progress, Requester};
+use crate::{Admin, Connection, Progress, Requester, off_loop::off_loop};
 use chosen::ChosenComponents;
 use order::{Call, Phase};
 use state::{InCall, Session};
 use std::sync::Arc;
-use tokio::{
-    sync::broadcast,
-    task::{JoinHandle, spawn_blocking},
-};
+use tokio::{sync::broadcast, task::JoinHandle};
 use umbra_documents::{BackupComponentsDocument, WriterComponents};
 use umbra_model::{SessionId, VssCode, VssError, VssResult};
 
@@ -220,14 +217,4 @@ impl Drop for BackupComponents {
             running.abort();
         }
     }
-}
-
-/// Runs what may take longer than the service waits for a sign of life.
-async fn off_loop<T: Send + 'static>(
-    work: impl FnOnce() -> VssResult<T> + Send + 'static,
-) -> VssResult<T> {
-    spawn_blocking(work).await.unwrap_or_else(|panic| {
-        let what = "working on a document broke off; this is a defect of Umbra";
-        Err(VssError::new(VssCode::Unexpected, what).caused_by(panic))
-    })
 }

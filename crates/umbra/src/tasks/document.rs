@@ -1,13 +1,12 @@
 //! Reads, checks and rewrites VSS documents, and tells what a selection means. Needs no service.
 
-use super::selection::select;
+use super::{input, selection::select};
 use crate::{
     command_line::DocumentArguments,
-    exit::ExitKind,
     failure::Failure,
     output::{DocumentView, Format, path_text, plain, print, print_text, tell},
 };
-use std::{fs::File, io::Read, path::Path};
+use std::path::Path;
 use umbra_documents::{Document, MAX_DOCUMENT_BYTES};
 use umbra_model::{VssCode, VssError};
 
@@ -57,21 +56,7 @@ fn check(files: &[impl AsRef<Path>]) -> Result<(), Failure> {
 
 fn read(file: &Path) -> Result<Document, Failure> {
     let name = path_text(file);
-    let mut bytes = Vec::new();
-    File::open(file)
-        // One byte past the limit is enough to see that it is passed.
-        .and_then(|open| {
-            open.take(MAX_DOCUMENT_BYTES as u64 + 1)
-                .read_to_end(&mut bytes)
-        })
-        .map_err(|error| {
-            let kind = match error.kind() {
-                std::io::ErrorKind::NotFound => ExitKind::NotFound,
-                std::io::ErrorKind::PermissionDenied => ExitKind::NoPrivilege,
-                _ => ExitKind::Unexpected,
-            };
-            Failure::new(kind, format!("cannot read {name}: {error}"))
-        })?;
+    let bytes = input::read(file, MAX_DOCUMENT_BYTES)?;
     Document::read(&bytes).map_err(|error| {
         let why = plain(error.message());
         VssError::new(VssCode::InvalidXmlDocument, format!("{name}: {why}")).into()

@@ -1,12 +1,12 @@
 //! `umbra express`.
 
+use super::input;
 use crate::{
     command_line::ExpressTask,
-    exit::ExitKind,
     failure::Failure,
     output::{ExpressWriterView, Format, path_text, plain, print, tell},
 };
-use std::{fs::File, io::Read, path::Path};
+use std::path::Path;
 use umbra_client::{Admin, ExpressWriterMetadata, MAX_EXPRESS_DOCUMENT};
 use umbra_model::{VssError, WriterId};
 
@@ -25,7 +25,7 @@ async fn list(admin: &Admin, format: Format) -> Result<(), Failure> {
 }
 
 async fn register(admin: &Admin, file: &Path) -> Result<(), Failure> {
-    let xml = read(file)?;
+    let xml = input::read(file, MAX_EXPRESS_DOCUMENT)?;
     // Here already, so that what is wrong is said of this file.
     ExpressWriterMetadata::load(&xml).map_err(|error| {
         let why = plain(error.message());
@@ -48,23 +48,4 @@ async fn unregister(admin: &Admin, id: WriterId) -> Result<(), Failure> {
         "the express writer {id} is not registered any more"
     ));
     Ok(())
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    File::open(file)
-        // One byte past the limit is enough to see that it is passed.
-        .and_then(|open| {
-            open.take(MAX_EXPRESS_DOCUMENT as u64 + 1)
-                .read_to_end(&mut bytes)
-        })
-        .map_err(|error| {
-            let kind = match error.kind() {
-                std::io::ErrorKind::NotFound => ExitKind::NotFound,
-                std::io::ErrorKind::PermissionDenied => ExitKind::NoPrivilege,
-                _ => ExitKind::Unexpected,
-            };
-            Failure::new(kind, format!("cannot read {}: {error}", path_text(file)))
-        })?;
-    Ok(bytes)
 }

@@ -8,6 +8,7 @@ mod delete;
 mod document;
 mod expose;
 mod express;
+mod input;
 mod listings;
 mod making;
 mod selection;
